@@ -11,6 +11,9 @@ err_clear(struct err *err)
 	err->text[0] = '\0';
 }
 
+static int err_vset(struct err *err, int code, int with_errno,
+    const char *fmt, va_list ap) __attribute__((format(printf, 4, 0)));
+
 static int
 err_vset(struct err *err, int code, int with_errno, const char *fmt,
     va_list ap)
