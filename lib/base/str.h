@@ -23,7 +23,7 @@ struct str {
 /* View of a string literal; also usable in static initialisers. */
 #define STR(literal) ((struct str){ "" literal, sizeof(literal) - 1 })
 #define STR_NONE ((struct str){ NULL, 0 })
-/* For printf: "%.*s", STR_FMT(s). Only for text known to be printable. */
+/* For printf: "%.*s", STR_FMT(s): s is evaluated more than once. */
 #define STR_FMT(s) (int)(s).len, (s).p != NULL ? (s).p : ""
 
 /* View of a NUL-terminated string (NULL: empty). */

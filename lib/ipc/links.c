@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: ISC */
+#include "ipc/links.h"
+
+#define IPC_REQ(name, states, often, fd, args, reply, doc) \
+	{ #name, IPC_K_REQ, states, often, fd, args, reply, doc },
+#define IPC_NOTE(name, states, fd, args, doc) \
+	{ #name, IPC_K_NOTE, states, IPC_MANY, fd, args, "", doc },
+#define IPC_PUSH(name, fd, args, doc) \
+	{ #name, IPC_K_PUSH, ST_ANY, IPC_MANY, fd, args, "", doc },
+#define IPC_LINK(name, server, clients)
+
+static const struct ipc_row master_rows[] = {
+#include "ipc/master.def"
+};
+static const struct ipc_row dir_rows[] = {
+#include "ipc/dir.def"
+};
+static const struct ipc_row auth_rows[] = {
+#include "ipc/auth.def"
+};
+static const struct ipc_row blob_rows[] = {
+#include "ipc/blob.def"
+};
+static const struct ipc_row queue_rows[] = {
+#include "ipc/queue.def"
+};
+static const struct ipc_row mbox_rows[] = {
+#include "ipc/mbox.def"
+};
+static const struct ipc_row account_rows[] = {
+#include "ipc/account.def"
+};
+static const struct ipc_row session_rows[] = {
+#include "ipc/session.def"
+};
+static const struct ipc_row key_rows[] = {
+#include "ipc/key.def"
+};
+static const struct ipc_row control_rows[] = {
+#include "ipc/control.def"
+};
+
+#undef IPC_REQ
+#undef IPC_NOTE
+#undef IPC_PUSH
+#undef IPC_LINK
+
+#define IPC_REQ(name, states, often, fd, args, reply, doc)
+#define IPC_NOTE(name, states, fd, args, doc)
+#define IPC_PUSH(name, fd, args, doc)
+#define IPC_LINK(name, server, clients)					\
+	const struct ipc_proto ipc_##name = { #name, server, clients,	\
+	    name##_rows, sizeof(name##_rows) / sizeof(name##_rows[0]) };
+
+#include "ipc/master.def"
+#include "ipc/dir.def"
+#include "ipc/auth.def"
+#include "ipc/blob.def"
+#include "ipc/queue.def"
+#include "ipc/mbox.def"
+#include "ipc/account.def"
+#include "ipc/session.def"
+#include "ipc/key.def"
+#include "ipc/control.def"
+
+const struct ipc_proto *const ipc_protos[] = {
+	&ipc_master, &ipc_dir, &ipc_auth, &ipc_blob, &ipc_queue, &ipc_mbox,
+	&ipc_account, &ipc_session, &ipc_key, &ipc_control, NULL,
+};

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * values: what the numbers in the link tables mean. Never renumber: a rolling
+ * upgrade may have both ends of a link at different versions.
+ */
+#ifndef IPC_VALUES_H
+#define IPC_VALUES_H
+
+/* DIR_RCPT */
+enum dir_verdict {
+	DIR_V_LOCAL = 0,	/* ours, accept */
+	DIR_V_REMOTE = 1,	/* elsewhere; only from authenticated senders */
+	DIR_V_UNKNOWN = 2,	/* 550 5.1.1 */
+	DIR_V_DISABLED = 3,	/* 550 5.2.1 */
+	DIR_V_FULL = 4,		/* 452 4.2.2 */
+	DIR_V_DENIED = 5,	/* 550 5.7.1 with the reason */
+};
+
+/* DIR_ROUTE */
+enum dir_route {
+	DIR_R_ACCOUNT = 0,	/* deliver to account */
+	DIR_R_REMOTE = 1,	/* hand to the world at target */
+	DIR_R_REFUSED = 2,	/* nobody (any more): target is the reason */
+};
+
+/* AUTH_START, AUTH_STEP, AUTH_LOGIN */
+enum auth_status {
+	AUTH_S_CONTINUE = 0,
+	AUTH_S_OK = 1,
+	AUTH_S_FAILED = 2,	/* wrong user or password: 535, NO, -ERR */
+	AUTH_S_UNAVAILABLE = 3,	/* cannot be decided now: 454 */
+	AUTH_S_BAD = 4,		/* malformed exchange: 501 */
+	AUTH_S_NO_MECHANISM = 5,	/* 504 */
+};
+
+/* QUEUE_SUBMIT */
+enum queue_flag {
+	QUEUE_F_8BIT = 1,	/* BODY=8BITMIME */
+	QUEUE_F_SUBMISSION = 2,	/* from an authenticated sender */
+	QUEUE_F_UTF8 = 4,	/* SMTPUTF8 */
+};
+
+/* MBOX_DELIVER */
+enum mbox_result {
+	MBOX_R_DELIVERED = 0,	/* on disk, now or at an earlier try */
+	MBOX_R_FULL = 1,	/* over quota: try again, later a bounce */
+	MBOX_R_TEMP = 2,	/* try again */
+	MBOX_R_GONE = 3,	/* no such account any more */
+};
+
+/* KEY_SIGN */
+enum key_operation {
+	KEY_O_ECDSA = 0,	/* data is the digest; DER signature */
+	KEY_O_RSA_PKCS1 = 1,	/* data is the DigestInfo */
+	KEY_O_RSA_NONE = 2,	/* data is already padded (PSS) */
+};
+
+#endif
