@@ -35,6 +35,9 @@ struct tls *tls_new(struct str chain_pem, tls_signer *signer, void *ctx,
     struct err *err);
 void tls_free(struct tls **tls);
 
+/* Share: one more tls_free() is due. */
+struct tls *tls_ref(struct tls *tls);
+
 /* Key id (SHA-256 of the SubjectPublicKeyInfo) of a PEM private key's public
  * half or a certificate. */
 int tls_key_id(struct str pem, bool is_private, unsigned char id_r[32],

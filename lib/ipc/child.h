@@ -53,7 +53,7 @@ struct child_call {
 struct child_serve {
 	const struct ipc_proto *proto;
 	ipc_handler *const *handlers;
-	/* A client came; NULL: it gets all requests. link ctx is child->ctx. */
+	/* A client came; NULL: it gets all requests. */
 	void (*came)(void *ctx, struct ipc_link *link);
 	void (*gone)(void *ctx, struct ipc_link *link);	/* may be NULL */
 };
@@ -81,6 +81,9 @@ int child_main(int argc, char **argv, const struct child_spec *spec);
 
 /* The link to a server of spec->calls. */
 struct ipc_link *child_link(struct child *child, const char *server);
+
+/* child->ctx of the program that serves this link: for handlers. */
+void *child_link_ctx(const struct ipc_link *link);
 
 /* The link to hikyakud. */
 struct ipc_link *child_master(struct child *child);

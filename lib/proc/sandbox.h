@@ -57,10 +57,10 @@ int sandbox_enter(const struct sandbox *sandbox, char *text_r,
 
 /*
  * A forked child of a process with SB_SANDBOX: from now on only the files
- * below the descriptors' directories (rights apply to all), and without the
- * groups in drop.
+ * below the open directories (rights apply to all of them), and only the
+ * system-call groups named (filters add up: none can be won back).
  */
-int sandbox_narrow(const int *dirs, size_t dirs_len, int rights, int drop,
-    struct err *err);
+int sandbox_narrow(const int *dirs, size_t dirs_len, int rights, int groups,
+    bool is_degraded_ok, struct err *err);
 
 #endif
