@@ -24,7 +24,7 @@
  * Ownership.  The db owns its connection and statements. Bound data is
  *             looked at until db_end() or db_run(), columns are views until
  *             the next db_next() or db_end().
- * Units.      Octets, milliseconds; pages of 8 KiB.
+ * Units.      Octets, milliseconds; pages of the log are of page_octets.
  * Errors.     ERR_EXISTS: a key is taken. ERR_NOTFOUND: no row, or a foreign
  *             key names none. ERR_SYNTAX: a CHECK or NOT NULL refused it.
  *             ERR_DENIED: another process has the database open. ERR_CORRUPT:
@@ -58,6 +58,7 @@ struct db_schema {
 	size_t migration_count;
 	const char *const *statements;	/* by the schema's own enum */
 	size_t statement_count;
+	uint32_t page_octets;		/* of a new file; 0: 8192 */
 };
 
 enum db_sync {

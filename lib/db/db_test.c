@@ -15,8 +15,7 @@
 enum { T_ADD, T_GET, T_LIST, T_COUNT, T_CHILD, T_FAT, T_WRONG, T_MAX };
 
 static const char *const statements[T_MAX] = {
-	[T_ADD] = "INSERT INTO item(owner, id, name, data) "
-	    "VALUES (?1, ?2, ?3, ?4)",
+	[T_ADD] = "INSERT INTO item VALUES (?1, ?2, ?3, ?4)",
 	[T_GET] = "SELECT name, data FROM item WHERE owner = ?1 AND id = ?2",
 	[T_LIST] = "SELECT id, name FROM item WHERE owner = ?1 ORDER BY id",
 	[T_COUNT] = "SELECT count(*) FROM item WHERE owner = ?1",
@@ -26,11 +25,11 @@ static const char *const statements[T_MAX] = {
 };
 
 static const char *const migrations[] = {
-	"CREATE TABLE item(owner INTEGER NOT NULL, id INTEGER NOT NULL,"
+	("CREATE TABLE item(owner INTEGER NOT NULL, id INTEGER NOT NULL,"
 	" name TEXT NOT NULL CHECK (name <> 'bad'), data BLOB,"
-	" PRIMARY KEY (owner, id))",
-	"CREATE TABLE child(owner INTEGER NOT NULL, item INTEGER NOT NULL,"
-	" FOREIGN KEY (owner, item) REFERENCES item(owner, id))",
+	" PRIMARY KEY (owner, id))"),
+	("CREATE TABLE child(owner INTEGER NOT NULL, item INTEGER NOT NULL,"
+	" FOREIGN KEY (owner, item) REFERENCES item(owner, id))"),
 };
 
 static const struct db_schema schema = {

@@ -14,7 +14,7 @@
 
 #include "db/db.h"
 
-enum { DB_PAGE_OCTETS = 8192, DB_FRAME_OCTETS = DB_PAGE_OCTETS + 24 };
+enum { DB_PAGE_OCTETS = 8192, DB_FRAME_HEADER_OCTETS = 24 };
 
 enum db_state {
 	DB_OK,
@@ -66,6 +66,9 @@ int sqlite_exec(struct db *db, const char *sql, struct err *err);
 /* The one number a PRAGMA answers. */
 int sqlite_number(struct db *db, const char *sql, int64_t *value_r,
     struct err *err);
+
+/* The page size a schema asks for. */
+uint32_t sqlite_page_octets(const struct db_schema *schema);
 
 /* Set synchronous when it differs; not inside a transaction. */
 int sqlite_set_sync(struct db *db, enum db_sync sync, struct err *err);

@@ -27,6 +27,13 @@ must(void *p)
 
 /* --- settings ------------------------------------------------------ */
 
+uint32_t
+sqlite_page_octets(const struct db_schema *schema)
+{
+	return schema->page_octets != 0 ? schema->page_octets :
+	    DB_PAGE_OCTETS;
+}
+
 static int
 on_wal_commit(void *ctx, sqlite3 *conn, const char *name, int pages)
 {
@@ -91,7 +98,7 @@ set_pragmas(struct db *db, struct err *err)
 	uint32_t cache_kib = db->options.cache_kib;
 
 	(void)snprintf(sql, sizeof(sql),
-	    "PRAGMA page_size=%d;"
+	    "PRAGMA page_size=%u;"
 	    "PRAGMA locking_mode=EXCLUSIVE;"
 	    "PRAGMA journal_mode=WAL;"
 	    "PRAGMA synchronous=FULL;"
@@ -100,7 +107,7 @@ set_pragmas(struct db *db, struct err *err)
 	    "PRAGMA mmap_size=0;"
 	    "PRAGMA temp_store=MEMORY;"
 	    "PRAGMA cache_size=-%u;",
-	    DB_PAGE_OCTETS, cache_kib != 0 ? cache_kib : 2048);
+	    sqlite_page_octets(db->schema), cache_kib != 0 ? cache_kib : 2048);
 	db->sync = DB_SYNC_FULL;
 	return sqlite_exec(db, sql, err);
 }
@@ -117,7 +124,9 @@ count_wal(struct db *db)
 	    SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK &&
 	    file != NULL && file->pMethods != NULL &&
 	    file->pMethods->xFileSize(file, &size) == SQLITE_OK)
-		db->wal_pages = (uint32_t)(size / DB_FRAME_OCTETS);
+		db->wal_pages = (uint32_t)(size /
+		    (sqlite_page_octets(db->schema) +
+		    DB_FRAME_HEADER_OCTETS));
 }
 
 static int
@@ -240,9 +249,12 @@ image_fill(struct db *db, struct db_image *image, struct err *err)
 {
 	sqlite3_int64 len = 0;
 	unsigned char *data;
+	char sql[64];
 	int ret;
 
-	ret = sqlite_exec(db, "PRAGMA page_size=8192", err);
+	(void)snprintf(sql, sizeof(sql), "PRAGMA page_size=%u",
+	    sqlite_page_octets(db->schema));
+	ret = sqlite_exec(db, sql, err);
 	if (ret == 0)
 		ret = apply_migrations(db, 0, err);
 	if (ret != 0)
