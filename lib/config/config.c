@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: ISC */
+#include "config/config.h"
+
+#include <confuse.h>
+#include <errno.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+
+enum type { TEXT, SIZE, TIME, COUNT, FLAG, LEVEL, SANDBOX };
+
+struct key {
+	const char *name;
+	enum type type;
+	const char *fallback;
+	const char *programs;
+	const char *meaning;
+};
+
+static const struct key keys[] = {
+#define CONFIG(name, type, fallback, programs, meaning) \
+	{ #name, type, fallback, programs, meaning },
+#include "config/config_schema.def"
+#undef CONFIG
+};
+
+#define KEYS_LEN (sizeof(keys) / sizeof(keys[0]))
+#define LISTENERS_MAX 64
+#define ADDRESSES_MAX 16
+
+struct config {
+	cfg_t *cfg;
+	struct arena *arena;
+	uint64_t numbers[KEYS_LEN];
+	struct config_listener listeners[LISTENERS_MAX];
+	size_t listeners_len;
+};
+
+/* libConfuse reports through a callback without a context of its own. */
+static struct err *parse_err;
+
+/* ---- values ---- */
+
+static int
+parse_scaled(struct str text, const char *units, const uint64_t *factors,
+    uint64_t *value_r)
+{
+	uint64_t factor = 1;
+	const char *unit;
+
+	if (text.len == 0)
+		return ERR_SYNTAX;
+	unit = strchr(units, text.p[text.len - 1]);
+	if (unit != NULL && *unit != '\0') {
+		factor = factors[unit - units];
+		text.len--;
+	}
+	if (str_to_u64(text, UINT64_MAX / factor, value_r) != 0)
+		return ERR_SYNTAX;
+	*value_r *= factor;
+	return 0;
+}
+
+int
+config_parse_size(struct str text, uint64_t *octets_r)
+{
+	static const uint64_t factors[] = { 1024, 1024 * 1024,
+	    1024 * 1024 * 1024, 1024ULL * 1024 * 1024 * 1024 };
+
+	return parse_scaled(text, "KMGT", factors, octets_r);
+}
+
+int
+config_parse_time(struct str text, uint64_t *seconds_r)
+{
+	static const uint64_t factors[] = { 1, 60, 3600, 86400 };
+
+	return parse_scaled(text, "smhd", factors, seconds_r);
+}
+
+/* The value as a number (0 for text), or ERR_SYNTAX and what is wanted. */
+static int
+parse_value(const struct key *key, const char *value, uint64_t *number_r,
+    const char **want_r)
+{
+	struct str text = str_of(value);
+	int rc = 0;
+
+	*number_r = 0;
+	switch (key->type) {
+	case TEXT:
+		*want_r = "text on one line";
+		rc = str_is_printable(text) ? 0 : ERR_SYNTAX;
+		break;
+	case SIZE:
+		*want_r = "a size such as 50M";
+		rc = config_parse_size(text, number_r);
+		break;
+	case TIME:
+		*want_r = "a time such as 5m";
+		rc = config_parse_time(text, number_r);
+		break;
+	case COUNT:
+		*want_r = "a number";
+		rc = str_to_u64(text, 1000000000, number_r);
+		break;
+	case FLAG:
+		*want_r = "yes or no";
+		*number_r = str_eq(text, STR("yes"));
+		rc = *number_r || str_eq(text, STR("no")) ? 0 : ERR_SYNTAX;
+		break;
+	case LEVEL:
+		*want_r = "debug, info, warn or error";
+		rc = log_level_of(text) >= 0 ? 0 : ERR_SYNTAX;
+		break;
+	case SANDBOX:
+		*want_r = "full or degraded";
+		rc = str_eq(text, STR("full")) ||
+		    str_eq(text, STR("degraded")) ? 0 : ERR_SYNTAX;
+		break;
+	}
+	return rc;
+}
+
+/* ---- reading ---- */
+
+static void
+on_error(cfg_t *cfg, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static void
+on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	char text[160];
+
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	err_set(parse_err, ERR_SYNTAX, "%s:%d: %s",
+	    cfg != NULL && cfg->filename != NULL ? cfg->filename : "-",
+	    cfg != NULL ? cfg->line : 0, text);
+}
+
+static int
+check_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *value = cfg_opt_getnstr(opt, 0), *want = "";
+	uint64_t number;
+	size_t i;
+
+	for (i = 0; i < KEYS_LEN; i++) {
+		if (strcmp(keys[i].name, cfg_opt_name(opt)) != 0)
+			continue;
+		if (value != NULL &&
+		    parse_value(&keys[i], value, &number, &want) == 0)
+			return 0;
+		cfg_error(cfg, "%s = \"%s\": want %s", cfg_opt_name(opt),
+		    value != NULL ? value : "", want);
+		return -1;
+	}
+	return 0;
+}
+
+static bool
+is_one_of(const char *value, const char *list)
+{
+	struct str rest = str_of(list), word;
+
+	while (rest.p != NULL) {
+		word = str_cut(rest, ' ', &rest);
+		if (str_eq(word, str_of(value)))
+			return true;
+	}
+	return false;
+}
+
+static int
+check_listener(cfg_t *cfg, cfg_opt_t *opt)
+{
+	cfg_t *sec = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+	long port = cfg_getint(sec, "port");
+
+	if (!is_one_of(cfg_getstr(sec, "protocol"),
+	    "smtp submission lmtp imap pop3"))
+		cfg_error(cfg, "listener %s: protocol = \"%s\": want smtp, "
+		    "submission, lmtp, imap or pop3", cfg_title(sec),
+		    cfg_getstr(sec, "protocol"));
+	else if (!is_one_of(cfg_getstr(sec, "tls"), "none starttls implicit"))
+		cfg_error(cfg, "listener %s: tls = \"%s\": want none, "
+		    "starttls or implicit", cfg_title(sec),
+		    cfg_getstr(sec, "tls"));
+	else if (cfg_getstr(sec, "path")[0] == '\0' &&
+	    (port < 1 || port > 65535 || cfg_size(sec, "addresses") == 0))
+		cfg_error(cfg, "listener %s: want addresses and a port from "
+		    "1 to 65535, or a path", cfg_title(sec));
+	else if (cfg_size(sec, "addresses") > ADDRESSES_MAX)
+		cfg_error(cfg, "listener %s: over %d addresses",
+		    cfg_title(sec), ADDRESSES_MAX);
+	else
+		return 0;
+	return -1;
+}
+
+static cfg_t *
+parse(const char *path, struct err *err)
+{
+	static char no_addresses[] = "{}";
+	static cfg_opt_t listener_opts[] = {
+		CFG_STR("protocol", "", CFGF_NONE),
+		CFG_STR_LIST("addresses", no_addresses, CFGF_NONE),
+		CFG_INT("port", 0, CFGF_NONE),
+		CFG_STR("path", "", CFGF_NONE),
+		CFG_STR("tls", "none", CFGF_NONE),
+		CFG_STR("zone", "internet", CFGF_NONE),
+		CFG_END(),
+	};
+	cfg_opt_t opts[KEYS_LEN + 2];
+	cfg_t *cfg;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < KEYS_LEN; i++)
+		opts[i] = (cfg_opt_t)CFG_STR(keys[i].name, keys[i].fallback,
+		    CFGF_NONE);
+	opts[i++] = (cfg_opt_t)CFG_SEC("listener", listener_opts,
+	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+	opts[i] = (cfg_opt_t)CFG_END();
+	cfg = cfg_init(opts, CFGF_NONE);
+	invariant(cfg != NULL);
+	cfg_set_error_function(cfg, on_error);
+	for (i = 0; i < KEYS_LEN; i++)
+		cfg_set_validate_func(cfg, keys[i].name, check_value);
+	cfg_set_validate_func(cfg, "listener", check_listener);
+	parse_err = err;
+	rc = cfg_parse(cfg, path);
+	parse_err = NULL;
+	if (rc == CFG_SUCCESS)
+		return cfg;
+	if (rc == CFG_FILE_ERROR)
+		err_set(err, ERR_NOTFOUND, "%s: %s", path, strerror(errno));
+	else
+		err_set(err, ERR_SYNTAX, "%s: does not parse", path);
+	cfg_free(cfg);
+	return NULL;
+}
+
+static void
+take_listener(struct config *config, cfg_t *sec)
+{
+	struct config_listener *l =
+	    &config->listeners[config->listeners_len++];
+	const char **addresses;
+	size_t i;
+
+	l->name = cfg_title(sec);
+	l->protocol = cfg_getstr(sec, "protocol");
+	l->tls = cfg_getstr(sec, "tls");
+	l->zone = cfg_getstr(sec, "zone");
+	l->path = cfg_getstr(sec, "path");
+	l->port = (uint16_t)cfg_getint(sec, "port");
+	l->addresses_len = cfg_size(sec, "addresses");
+	addresses = arena_alloc(config->arena,
+	    l->addresses_len * sizeof(*addresses));
+	for (i = 0; i < l->addresses_len; i++)
+		addresses[i] = cfg_getnstr(sec, "addresses", (unsigned)i);
+	l->addresses = addresses;
+}
+
+struct config *
+config_load(const char *path, struct err *err)
+{
+	cfg_t *cfg = parse(path, err);
+	struct config *config;
+	const char *want;
+	size_t i;
+
+	if (cfg == NULL)
+		return NULL;
+	if (cfg_size(cfg, "listener") > LISTENERS_MAX) {
+		err_set(err, ERR_LIMIT, "%s: over %d listeners", path,
+		    LISTENERS_MAX);
+		cfg_free(cfg);
+		return NULL;
+	}
+	config = calloc(1, sizeof(*config));
+	invariant(config != NULL);
+	config->cfg = cfg;
+	config->arena = arena_new(0);
+	for (i = 0; i < KEYS_LEN; i++)
+		(void)parse_value(&keys[i], cfg_getstr(cfg, keys[i].name),
+		    &config->numbers[i], &want);
+	for (i = 0; i < cfg_size(cfg, "listener"); i++)
+		take_listener(config,
+		    cfg_getnsec(cfg, "listener", (unsigned)i));
+	return config;
+}
+
+void
+config_free(struct config **config)
+{
+	if (*config == NULL)
+		return;
+	cfg_free((*config)->cfg);
+	arena_free(&(*config)->arena);
+	free(*config);
+	*config = NULL;
+}
+
+/* ---- asking ---- */
+
+const char *
+config_get(const struct config *config, const char *name)
+{
+	return cfg_getstr(config->cfg, name);
+}
+
+uint64_t
+config_get_u64(const struct config *config, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < KEYS_LEN; i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return config->numbers[i];
+	invariant(!"a key that the schema does not have");
+	return 0;
+}
+
+size_t
+config_listeners(const struct config *config,
+    const struct config_listener **listeners_r)
+{
+	*listeners_r = config->listeners;
+	return config->listeners_len;
+}
+
+static bool
+is_number(enum type type)
+{
+	return type == SIZE || type == TIME || type == COUNT || type == FLAG;
+}
+
+void
+config_slice(const struct config *config, const char *program,
+    struct buf *lines)
+{
+	size_t i;
+
+	for (i = 0; i < KEYS_LEN; i++) {
+		if (!is_one_of("*", keys[i].programs) &&
+		    !is_one_of(program, keys[i].programs))
+			continue;
+		buf_addf(lines, "%s=", keys[i].name);
+		if (is_number(keys[i].type))
+			buf_add_u64(lines, config->numbers[i]);
+		else
+			buf_add_cstr(lines, config_get(config, keys[i].name));
+		buf_add_char(lines, '\n');
+	}
+}
+
+void
+config_print(const struct config *config, struct buf *text)
+{
+	const struct config_listener *l;
+	size_t i, j;
+
+	for (i = 0; i < KEYS_LEN; i++)
+		buf_addf(text, "%s = \"%s\"\n", keys[i].name,
+		    config_get(config, keys[i].name));
+	for (i = 0; i < config->listeners_len; i++) {
+		l = &config->listeners[i];
+		buf_addf(text, "listener %s {\n\tprotocol = \"%s\"\n",
+		    l->name, l->protocol);
+		if (l->path[0] != '\0')
+			buf_addf(text, "\tpath = \"%s\"\n", l->path);
+		else
+			buf_addf(text, "\tport = %u\n\taddresses = {",
+			    l->port);
+		for (j = 0; j < l->addresses_len; j++)
+			buf_addf(text, "%s\"%s\"", j != 0 ? ", " : "",
+			    l->addresses[j]);
+		buf_addf(text, "%s\ttls = \"%s\"\n\tzone = \"%s\"\n}\n",
+		    l->path[0] != '\0' ? "" : "}\n", l->tls, l->zone);
+	}
+}
+
+void
+config_document(struct buf *text)
+{
+	size_t i;
+
+	for (i = 0; i < KEYS_LEN; i++)
+		buf_addf(text, "# %s\n#%s = \"%s\"\n\n", keys[i].meaning,
+		    keys[i].name, keys[i].fallback);
+}

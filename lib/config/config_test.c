@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/test.h"
+
+#include <unistd.h>
+
+#include "config/config.h"
+
+static struct config *
+load(const char *text, struct err *err)
+{
+	char path[] = "/tmp/hikyaku-config-XXXXXX";
+	int fd = mkstemp(path);
+	struct config *config;
+
+	assert_true(fd != -1);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	(void)close(fd);
+	config = config_load(path, err);
+	(void)unlink(path);
+	return config;
+}
+
+static void
+test_good(void **state)
+{
+	const struct config_listener *l;
+	struct err err = ERR_INIT;
+	struct config *config;
+	struct buf buf;
+
+	(void)state;
+	config = load("hostname = \"mx.example\"\nmessage_size = \"15M\"\n"
+	    "discard = \"yes\"\n# a comment\n"
+	    "listener mx {\n protocol = \"smtp\"\n port = 2525\n"
+	    " addresses = {\"127.0.0.1\", \"::1\"}\n}\n"
+	    "listener l {\n protocol = lmtp\n path = \"run/lmtp.sock\"\n}\n",
+	    &err);
+	if (config == NULL)
+		fail_msg("%s", err_text(&err));
+	assert_string_equal(config_get(config, "hostname"), "mx.example");
+	assert_int_equal(config_get_u64(config, "message_size"), 15728640);
+	assert_int_equal(config_get_u64(config, "timeout_smtp"), 300);
+	assert_int_equal(config_get_u64(config, "discard"), 1);
+	assert_int_equal(config_listeners(config, &l), 2);
+	assert_int_equal(l[0].addresses_len, 2);
+	assert_string_equal(l[0].addresses[1], "::1");
+	assert_int_equal(l[0].port, 2525);
+	assert_string_equal(l[1].path, "run/lmtp.sock");
+	buf_init(&buf, 65536);
+	config_slice(config, "smtpd", &buf);
+	assert_true(str_find_str(buf_str(&buf),
+	    STR("message_size=15728640\n")) != STR_NPOS);
+	assert_true(str_find_str(buf_str(&buf), STR("tls_key")) == STR_NPOS);
+	/* What is printed reads back. */
+	buf_reset(&buf);
+	config_print(config, &buf);
+	config_free(&config);
+	buf_add_char(&buf, '\0');
+	config = load(buf_str(&buf).p, &err);
+	if (config == NULL)
+		fail_msg("%s", err_text(&err));
+	assert_int_equal(config_get_u64(config, "message_size"), 15728640);
+	config_free(&config);
+	buf_fini(&buf);
+}
+
+static void
+test_bad(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *want;
+	} cases[] = {
+		{ "hostnam = \"x\"\n", ":1: " },
+		{ "\nmessage_size = \"15X\"\n", ":2: message_size = \"15X\"" },
+		{ "\n\ntimeout_smtp = \"soon\"\n", ":3: timeout_smtp" },
+		{ "discard = \"maybe\"\n", "want yes or no" },
+		{ "listener x {\n protocol = \"smpt\"\n port = 1\n}\n",
+		    "want smtp" },
+		{ "listener x {\n protocol = \"smtp\"\n port = 70000\n"
+		    " addresses = {\"::1\"}\n}\n", "1 to 65535" },
+		{ "listener x {\n protocol = \"smtp\"\n color = 3\n}\n",
+		    ":3: " },
+		{ "hostname = \"a\nhostname", ":" },
+	};
+	struct config *config;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		struct err err = ERR_INIT;
+
+		config = load(cases[i].text, &err);
+		assert_null(config);
+		if (strstr(err_text(&err), cases[i].want) == NULL)
+			fail_msg("%s: %s", cases[i].text, err_text(&err));
+	}
+}
+
+static void
+test_units(void **state)
+{
+	uint64_t v;
+
+	(void)state;
+	assert_int_equal(config_parse_size(STR("10G"), &v), 0);
+	assert_true(v == 10737418240ULL);
+	assert_int_equal(config_parse_size(STR("99999999999999999999G"), &v),
+	    ERR_SYNTAX);
+	assert_int_equal(config_parse_size(STR("G"), &v), ERR_SYNTAX);
+	assert_int_equal(config_parse_time(STR("2h"), &v), 0);
+	assert_int_equal(v, 7200);
+	assert_int_equal(config_parse_time(STR("-1"), &v), ERR_SYNTAX);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_units),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
