@@ -46,10 +46,10 @@ buf_reserve(struct buf *buf, size_t len)
 		return NULL;
 	}
 	want = buf->len + len;
-	if (buf->start + want <= buf->cap)
+	if (buf->p != NULL && buf->start + want <= buf->cap)
 		return buf->p + buf->start + buf->len;
 	/* Move to the front when that alone makes room and is cheap. */
-	if (want <= buf->cap && buf->start >= buf->len) {
+	if (buf->p != NULL && want <= buf->cap && buf->start >= buf->len) {
 		memcpy(buf->p, buf->p + buf->start, buf->len);
 		buf->start = 0;
 		return buf->p + buf->len;
