@@ -37,6 +37,7 @@ struct setting {
 struct inner {
 	struct child child;
 	struct ipc_link *master;
+	struct arena *arena;		/* as long as the process */
 	struct ipc_link *calls[CALLS_MAX];
 	struct list fds;
 	struct list served;
@@ -137,6 +138,31 @@ child_config_next(struct child *child, const char *prefix, size_t *cursor,
 		return true;
 	}
 	return false;
+}
+
+const char *
+child_dir(struct child *child, const char *folder)
+{
+	struct str dir = child_config(child, "directory", ".");
+
+	return arena_printf(inner(child)->arena, "%.*s/%s", STR_FMT(dir),
+	    folder).p;
+}
+
+const char *
+child_enter_dir(struct child *child, const char *folder, int rights)
+{
+	struct sandbox_path *paths = arena_alloc(inner(child)->arena,
+	    2 * sizeof(*paths));
+	const char *dir = child_dir(child, folder);
+
+	child->sandbox.root = dir;
+	if (rights != 0) {
+		paths[0].path = child->is_root ? "/" : dir;
+		paths[0].rights = rights;
+		child->sandbox.paths = paths;
+	}
+	return child->is_root ? "" : dir;
 }
 
 /* ---- descriptors ---- */
@@ -437,6 +463,7 @@ child_main(int argc, char **argv, const struct child_spec *spec)
 	in->child.loop = loop_new();
 	in->child.ctx = calloc(1, spec->ctx_size != 0 ? spec->ctx_size : 1);
 	invariant(in->child.ctx != NULL);
+	in->arena = arena_new(0);
 	list_init(&in->fds);
 	list_init(&in->served);
 	list_init(&in->settings);

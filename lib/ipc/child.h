@@ -94,6 +94,20 @@ struct str child_config(struct child *child, const char *key,
 uint64_t child_config_u64(struct child *child, const char *key,
     uint64_t fallback);
 
+/*
+ * Path of a folder of the instance ("data/queue"). Under root the sandbox's
+ * root is that folder and paths are relative to it: see child_enter_dir().
+ */
+const char *child_dir(struct child *child, const char *folder);
+
+/*
+ * For prepare: make folder the one part of the file system that is left, with
+ * these rights (0: nothing at all). Returns the path by which it is reached
+ * afterwards: "" under root (chroot), the full path otherwise.
+ */
+const char *child_enter_dir(struct child *child, const char *folder,
+    int rights);
+
 /* Walk the keys that begin with prefix: *cursor starts at 0; false: no more. */
 bool child_config_next(struct child *child, const char *prefix,
     size_t *cursor, struct str *key_r, struct str *value_r);

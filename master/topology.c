@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/topology.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const struct program programs[] = {
+	{ "keyd", NULL, NULL, NEEDS_KEY, 3 },
+	{ "blobd", NULL, NULL, 0, 3 },
+	{ "directoryd", NULL, NULL, 0, 3 },
+	{ "authd", NULL, NULL, 0, 3 },
+	{ "queued", NULL, NULL, 0, 1 },
+	{ "mboxd", NULL, NULL, 0, 2 },
+	{ "smtpd", "workers_smtpd", "smtp submission lmtp", NEEDS_CERT, 0 },
+	{ "imapd", "workers_imapd", "imap", NEEDS_CERT, 0 },
+	{ "pop3d", "workers_pop3d", "pop3", NEEDS_CERT, 0 },
+	{ "admind", NULL, NULL, NEEDS_CONTROL, 0 },
+};
+const size_t programs_len = sizeof(programs) / sizeof(programs[0]);
+
+const struct program_link program_links[] = {
+	{ "smtpd", "directoryd", "dir" },
+	{ "smtpd", "authd", "auth" },
+	{ "smtpd", "blobd", "blob" },
+	{ "smtpd", "queued", "queue" },
+	{ "smtpd", "keyd", "key" },
+	{ "queued", "directoryd", "dir" },
+	{ "queued", "blobd", "blob" },
+	{ "queued", "mboxd", "mbox" },
+	{ "authd", "directoryd", "dir" },
+	{ "authd", "mboxd", "mbox" },
+	{ "mboxd", "directoryd", "dir" },
+	{ "mboxd", "blobd", "blob" },
+	{ "imapd", "authd", "auth" },
+	{ "imapd", "mboxd", "mbox" },
+	{ "imapd", "keyd", "key" },
+	{ "pop3d", "authd", "auth" },
+	{ "pop3d", "mboxd", "mbox" },
+	{ "pop3d", "keyd", "key" },
+	{ "admind", "directoryd", "dir" },
+	{ "admind", "authd", "auth" },
+	{ "admind", "queued", "queue" },
+};
+const size_t program_links_len =
+    sizeof(program_links) / sizeof(program_links[0]);
+
+/* ---- folders ---- */
+
+struct folder {
+	const char *path;
+	const char *user;	/* NULL: root */
+	const char *group;	/* NULL: the user's */
+	mode_t mode;
+};
+
+/*
+ * Holder folders carry blobd's group and the set-group-id bit, so that blobd
+ * may link into them; stage/ carries the readers' group, so that every blob
+ * made there can be read, but not written, by the holders.
+ */
+static const struct folder folders[] = {
+	{ "run", NULL, NULL, 0755 },
+	{ "log", NULL, NULL, 0750 },
+	{ "data", NULL, NULL, 0755 },
+	{ "data/stage", "_hikyaku-blobd", "_hikyaku-mail", 02750 },
+	{ "data/directory", "_hikyaku-directoryd", NULL, 0700 },
+	{ "data/secrets", "_hikyaku-authd", NULL, 0700 },
+	{ "data/queue", "_hikyaku-queued", "_hikyaku-blobd", 02770 },
+	{ "data/queue/b", "_hikyaku-queued", "_hikyaku-blobd", 02770 },
+	{ "data/accounts", "_hikyaku-mboxd", "_hikyaku-blobd", 02770 },
+	{ "data/empty", NULL, NULL, 0555 },
+};
+
+static int
+folder_own(const char *path, const struct folder *folder, struct err *err)
+{
+	const struct passwd *pw;
+	const struct group *gr;
+	uid_t uid = 0;
+	gid_t gid = 0;
+
+	if (geteuid() != 0)
+		return 0;
+	if (folder->user != NULL) {
+		if ((pw = getpwnam(folder->user)) == NULL)
+			return err_set(err, ERR_NOTFOUND, "no user %s "
+			    "(quickstart or systemd-sysusers makes them)",
+			    folder->user);
+		uid = pw->pw_uid;
+		gid = pw->pw_gid;
+	}
+	if (folder->group != NULL) {
+		if ((gr = getgrnam(folder->group)) == NULL)
+			return err_set(err, ERR_NOTFOUND, "no group %s",
+			    folder->group);
+		gid = gr->gr_gid;
+	}
+	if (lchown(path, uid, gid) == -1)
+		return err_set_errno(err, ERR_TEMP, "chown %s", path);
+	return 0;
+}
+
+int
+layout_make(const char *dir, struct err *err)
+{
+	char path[4096];
+	struct stat st;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", dir,
+		    folders[i].path) >= (int)sizeof(path))
+			return err_set(err, ERR_LIMIT, "path too long");
+		if (mkdir(path, 0700) == -1 && errno != EEXIST)
+			return err_set_errno(err, ERR_TEMP, "mkdir %s", path);
+		if (lstat(path, &st) == -1 || !S_ISDIR(st.st_mode))
+			return err_set(err, ERR_TEMP, "%s is no folder",
+			    path);
+		if ((rc = folder_own(path, &folders[i], err)) != 0)
+			return rc;
+		if (chmod(path, folders[i].mode) == -1)
+			return err_set_errno(err, ERR_TEMP, "chmod %s", path);
+	}
+	return 0;
+}
