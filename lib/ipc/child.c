@@ -11,7 +11,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 
-#define MASTER_FD 3
+#define MASTER_SOCKET 3
 #define CALLS_MAX 8
 #define PIECES_MAX 64
 
@@ -437,7 +437,7 @@ is_master_fd(void)
 {
 	struct stat st;
 
-	return fstat(MASTER_FD, &st) == 0 && S_ISSOCK(st.st_mode);
+	return fstat(MASTER_SOCKET, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
 int
@@ -455,7 +455,7 @@ child_main(int argc, char **argv, const struct child_spec *spec)
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)fcntl(MASTER_FD, F_SETFD, FD_CLOEXEC);
+	(void)fcntl(MASTER_SOCKET, F_SETFD, FD_CLOEXEC);
 	(void)umask(0007);
 	log_to_fd(STDERR_FILENO, spec->name);
 	in->child.spec = spec;
@@ -469,7 +469,7 @@ child_main(int argc, char **argv, const struct child_spec *spec)
 	list_init(&in->settings);
 	in->master = ipc_client_new(in->child.loop, &ipc_master, in);
 	ipc_client_on(in->master, on_master_push, on_master_gone);
-	ipc_client_attach(in->master, MASTER_FD);
+	ipc_client_attach(in->master, MASTER_SOCKET);
 	loop_run(in->child.loop);
 	/* Everything durable is on disk before a stop is granted, and the
 	 * kernel frees memory faster than we do. */
