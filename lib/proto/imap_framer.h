@@ -63,7 +63,6 @@ enum imap_frame_refusal {
 	IMAP_REFUSAL_NONE,
 	IMAP_REFUSAL_LINE,	/* BAD Command line too long */
 	IMAP_REFUSAL_LITERAL,	/* NO [TOOBIG] Literal too large */
-	IMAP_REFUSAL_CR,	/* BAD CR without LF */
 };
 
 struct imap_framer {
@@ -78,6 +77,7 @@ struct imap_framer {
 	unsigned char state;
 	bool is_append;
 	bool is_fresh;
+	bool is_raw;
 	size_t line_start;
 	size_t tail_start;
 	size_t line_octets;
@@ -120,7 +120,8 @@ void imap_framer_refuse(struct imap_framer *framer);
 
 /*
  * The next line is not a command (DONE, an AUTHENTICATE response): give it
- * as IMAP_FRAME_LINE. Over max_octets it is IMAP_FRAME_REFUSE.
+ * as IMAP_FRAME_LINE. Over max_octets it is IMAP_FRAME_REFUSE. Legal when
+ * imap_framer_is_idle(), as after IMAP_FRAME_COMMAND.
  */
 void imap_framer_want_line(struct imap_framer *framer, size_t max_octets);
 

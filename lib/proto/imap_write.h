@@ -15,6 +15,8 @@
 
 #include "proto/imap_parse.h"
 
+#define IMAP_PATTERN_OCTETS_MAX 2048
+
 /* A quoted string where it can be one, else a literal. NUL becomes "?". */
 void imap_put_string(struct buf *out, struct str s);
 
@@ -57,7 +59,8 @@ int imap_add_unutf7(struct buf *out, struct str utf7);
 
 /*
  * True when name matches pattern: "*" any octets, "%" any but delimiter.
- * Time is bounded by pattern times name, whatever the pattern.
+ * Time is bounded by pattern times name, whatever the pattern; one over
+ * IMAP_PATTERN_OCTETS_MAX matches nothing.
  */
 bool imap_match(struct str pattern, struct str name, char delimiter);
 

@@ -84,7 +84,7 @@ void dotstuff_end(struct dotstuff *dotstuff, struct buf *out);
 struct pop3_top {
 	uint32_t lines_left;
 	bool is_body;
-	bool is_blank;		/* the line so far is empty (but for CR) */
+	unsigned char seen;	/* private: of the line so far */
 	bool is_done;
 };
 
