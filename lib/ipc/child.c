@@ -289,6 +289,10 @@ attach_serve(struct inner *in, struct str name, int fd)
 		(void)close(fd);
 		return;
 	}
+	if (serve->accept != NULL) {
+		serve->accept(&in->child, peer, fd);
+		return;
+	}
 	served = calloc(1, sizeof(*served));
 	invariant(served != NULL);
 	served->serve = serve;

@@ -56,6 +56,9 @@ struct child_serve {
 	/* A client came; NULL: it gets all requests. */
 	void (*came)(void *ctx, struct ipc_link *link);
 	void (*gone)(void *ctx, struct ipc_link *link);	/* may be NULL */
+	/* Instead of all that: make the link yourself, with what you keep
+	 * per client as its ctx. fd is yours. */
+	void (*accept)(struct child *child, struct str peer, int fd);
 };
 
 struct child_spec {

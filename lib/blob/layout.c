@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+#include "blob/layout.h"
+
+#define PER_DIR 4096
+
+void
+blob_holder_dir(uint64_t account, char path_r[BLOB_PATH_SIZE])
+{
+	if (account == 0)
+		(void)snprintf(path_r, BLOB_PATH_SIZE, "queue");
+	else
+		(void)snprintf(path_r, BLOB_PATH_SIZE, "accounts/%llu/%llu",
+		    (unsigned long long)(account / PER_DIR),
+		    (unsigned long long)account);
+}
+
+void
+blob_link_name(uint64_t id, char path_r[BLOB_PATH_SIZE])
+{
+	(void)snprintf(path_r, BLOB_PATH_SIZE, "b/%llu/%llu",
+	    (unsigned long long)(id / PER_DIR), (unsigned long long)id);
+}
+
+void
+blob_link_dir(uint64_t id, char path_r[BLOB_PATH_SIZE])
+{
+	(void)snprintf(path_r, BLOB_PATH_SIZE, "b/%llu",
+	    (unsigned long long)(id / PER_DIR));
+}
