@@ -82,6 +82,7 @@ struct store_options {
 	const struct db_image *image;	/* store_image_new(); may be NULL */
 	bool may_create;		/* make the directory and INBOX, ... */
 	enum store_sync sync;		/* of changes outside store_begin() */
+	bool are_links_flushed;		/* whoever links flushes them */
 };
 
 /*
