@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * queued: takes responsibility for messages, routes them and sees to it that
+ * each recipient ends in exactly one way. It parses no message.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ipc/child.h"
+#include "smtpd/queue/accept.h"
+#include "smtpd/queue/admin.h"
+
+struct queued {
+	struct child *child;
+	struct queue_store *store;
+	struct deliver_env deliver;
+	struct accept_env accept;
+	struct queue_admin admin;
+	struct schedule *schedule;
+	const char *path;
+	int dir_fd;
+};
+
+struct client {
+	struct queued *queued;
+	struct acceptor *acceptor;
+};
+
+/* ---- frames ---- */
+
+static void
+on_rcpts(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct client *client = ipc_link_ctx(link);
+
+	(void)req;
+	accept_rcpts(client->acceptor, in);
+}
+
+static void
+on_submit(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct client *client = ipc_link_ctx(link);
+
+	accept_submit(client->acceptor, req, in);
+}
+
+static void
+on_abort(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct client *client = ipc_link_ctx(link);
+
+	(void)req;
+	accept_abort(client->acceptor, in);
+}
+
+static void
+on_admin(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct client *client = ipc_link_ctx(link);
+
+	queue_admin_run(&client->queued->admin, req, in);
+}
+
+static ipc_handler *const handlers[] = {
+	[QUEUE_RCPTS] = on_rcpts,
+	[QUEUE_SUBMIT] = on_submit,
+	[QUEUE_ABORT] = on_abort,
+	[QUEUE_ADMIN] = on_admin,
+};
+
+/* ---- clients ---- */
+
+static void
+on_client_gone(void *ctx, struct ipc_link *link)
+{
+	struct client *client = ctx;
+
+	ipc_link_free(&link);
+	acceptor_free(&client->acceptor);
+	free(client);
+}
+
+static void
+came(struct child *child, struct str peer, int fd)
+{
+	struct queued *queued = child->ctx;
+	struct client *client = calloc(1, sizeof(*client));
+	struct ipc_link *link;
+
+	invariant(client != NULL);
+	client->queued = queued;
+	client->acceptor = acceptor_new(&queued->accept);
+	link = ipc_serve(child->loop, &ipc_queue, fd, peer, handlers, client,
+	    on_client_gone);
+	ipc_link_allow(link, str_eq(peer, STR("admind")) ?
+	    1ULL << QUEUE_ADMIN : 1ULL << QUEUE_RCPTS | 1ULL << QUEUE_SUBMIT |
+	    1ULL << QUEUE_ABORT);
+}
+
+/* ---- life ---- */
+
+static int
+prepare(struct child *child, struct err *err)
+{
+	static const char *const readers[] = { "_hikyaku-mail", NULL };
+	struct queued *queued = child->ctx;
+
+	queued->child = child;
+	queued->dir_fd = open(child_dir(child, "data/queue"),
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (queued->dir_fd == -1)
+		return err_set_errno(err, ERR_TEMP, "data/queue");
+	child->sandbox.user = "_hikyaku-queued";
+	child->sandbox.extra_groups = readers;
+	child->sandbox.groups = SB_FILES;
+	child->sandbox.files_max = 65536;
+	queued->path = child_enter_dir(child, "data/queue",
+	    SB_READ | SB_WRITE);
+	return 0;
+}
+
+static void
+read_config(struct queued *queued)
+{
+	struct child *child = queued->child;
+
+	queued->deliver.is_discard = child_config_u64(child, "discard", 0);
+	queued->deliver.retry_first_s = child_config_u64(child,
+	    "queue_retry_first", 300);
+	queued->deliver.retry_last_s = child_config_u64(child,
+	    "queue_retry_last", 4000);
+	queued->deliver.lifetime_s = child_config_u64(child,
+	    "queue_lifetime", 432000);
+}
+
+static int
+start(struct child *child, struct err *err)
+{
+	struct queued *queued = child->ctx;
+	char path[4096];
+	int rc;
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db", queued->path);
+	rc = queue_store_open(&queued->store, child->loop, path,
+	    queued->dir_fd, err);
+	if (rc != 0)
+		return rc;
+	queued->deliver.store = queued->store;
+	queued->deliver.directory = child_link(child, "directoryd");
+	queued->deliver.mailboxes = child_link(child, "mboxd");
+	read_config(queued);
+	queued->schedule = schedule_new(child->loop, &queued->deliver);
+	queued->accept.store = queued->store;
+	queued->accept.blobs = child_link(child, "blobd");
+	queued->accept.schedule = queued->schedule;
+	queued->admin.store = queued->store;
+	queued->admin.schedule = queued->schedule;
+	return schedule_load(queued->schedule, err);
+}
+
+static void
+reload(struct child *child)
+{
+	read_config(child->ctx);
+}
+
+static void
+on_last_commit(void *ctx, int code)
+{
+	struct queued *queued = ctx;
+
+	(void)code;
+	queue_store_close(&queued->store);
+	child_exit(queued->child);
+}
+
+static void
+on_quiet(void *ctx)
+{
+	struct queued *queued = ctx;
+
+	queue_store_after(queued->store, on_last_commit, queued);
+}
+
+/* Deliveries under way come to their end; the rest is on disk. */
+static void
+stop(struct child *child)
+{
+	struct queued *queued = child->ctx;
+
+	queued->accept.is_stopping = true;
+	schedule_on_quiet(queued->schedule, on_quiet, queued);
+	schedule_pause(queued->schedule);
+	if (schedule_active(queued->schedule) == 0)
+		on_quiet(queued);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct child_call calls[] = {
+		{ .server = "directoryd", .proto = &ipc_dir },
+		{ .server = "blobd", .proto = &ipc_blob },
+		{ .server = "mboxd", .proto = &ipc_mbox },
+		{ .server = NULL },
+	};
+	static const struct child_serve serves[] = {
+		{ .proto = &ipc_queue, .accept = came },
+		{ .proto = NULL },
+	};
+	static const struct child_spec spec = {
+		.name = "queued", .ctx_size = sizeof(struct queued),
+		.calls = calls, .serves = serves, .prepare = prepare,
+		.start = start, .reload = reload, .stop = stop,
+	};
+
+	return child_main(argc, argv, &spec);
+}

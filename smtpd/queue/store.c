@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtpd/queue/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "blob/layout.h"
+#include "db/db.h"
+
+#define CHECKPOINT_PAGES 2000
+#define IDS_PER_DIR 4096
+
+enum statement {
+	EPOCH_GET,
+	EPOCH_SET,
+	ITEM_ADD,
+	ITEM_GET,
+	ITEM_DELETE,
+	ITEM_SCHEDULE,
+	ITEM_EACH,
+	ITEM_IDS,
+	ITEM_EXISTS,
+	RCPT_ADD,
+	RCPT_GET,
+	RCPT_DELETE,
+	RCPT_DELETE_ALL,
+	RCPT_SET,
+	RCPT_ANY,
+	STATEMENTS
+};
+
+static const char *const statements[STATEMENTS] = {
+	[EPOCH_GET] = "SELECT value FROM meta WHERE name = 'epoch'",
+	[EPOCH_SET] = "INSERT INTO meta (name, value) VALUES ('epoch', ?2) "
+	    "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+	[ITEM_ADD] = "INSERT INTO item (id, sender, sender_account, flags, "
+	    "trace, summary, size, sha256, client, arrived_us, next_try_s, "
+	    "tries, is_held) VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+	    "?11, ?12, 0, 0)",
+	[ITEM_GET] = "SELECT sender, sender_account, flags, trace, summary, "
+	    "size, sha256, client, arrived_us, next_try_s, tries, is_held "
+	    "FROM item WHERE id = ?2",
+	[ITEM_DELETE] = "DELETE FROM item WHERE id = ?2",
+	[ITEM_SCHEDULE] = "UPDATE item SET next_try_s = ?3, tries = ?4, "
+	    "is_held = ?5 WHERE id = ?2",
+	[ITEM_EACH] = "SELECT id, next_try_s, is_held FROM item ORDER BY id",
+	[ITEM_IDS] = "SELECT id FROM item WHERE id > ?2 ORDER BY id "
+	    "LIMIT ?3",
+	[ITEM_EXISTS] = "SELECT 1 FROM item WHERE id = ?2",
+	[RCPT_ADD] = "INSERT INTO rcpt (item, n, address, state, reason) "
+	    "VALUES (?2, ?3, ?4, ?5, ?6)",
+	[RCPT_GET] = "SELECT n, address, state, reason FROM rcpt "
+	    "WHERE item = ?2 ORDER BY n",
+	[RCPT_DELETE] = "DELETE FROM rcpt WHERE item = ?2 AND n = ?3",
+	[RCPT_DELETE_ALL] = "DELETE FROM rcpt WHERE item = ?2",
+	[RCPT_SET] = "UPDATE rcpt SET state = ?4, reason = ?5 "
+	    "WHERE item = ?2 AND n = ?3",
+	[RCPT_ANY] = "SELECT 1 FROM rcpt WHERE item = ?2 LIMIT 1",
+};
+
+static const char *const migrations[] = {
+	"CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) "
+	"WITHOUT ROWID;"
+	"CREATE TABLE item (id INTEGER PRIMARY KEY, sender TEXT NOT NULL, "
+	" sender_account INTEGER NOT NULL, flags INTEGER NOT NULL, "
+	" trace BLOB NOT NULL, summary BLOB NOT NULL, size INTEGER NOT NULL, "
+	" sha256 BLOB NOT NULL, client TEXT NOT NULL, "
+	" arrived_us INTEGER NOT NULL, next_try_s INTEGER NOT NULL, "
+	" tries INTEGER NOT NULL, is_held INTEGER NOT NULL);"
+	"CREATE TABLE rcpt (item INTEGER NOT NULL, n INTEGER NOT NULL, "
+	" address TEXT NOT NULL, state INTEGER NOT NULL, "
+	" reason TEXT NOT NULL, PRIMARY KEY (item, n)) WITHOUT ROWID;",
+};
+
+static const struct db_schema schema = {
+	.name = "queue", .application = 0x686b7175,	/* "hkqu" */
+	.migrations = migrations, .migration_count = 1,
+	.statements = statements, .statement_count = STATEMENTS,
+};
+
+struct after {
+	struct list node;
+	void (*done)(void *ctx, int code);
+	void *ctx;
+};
+
+struct gone {
+	struct list node;
+	uint64_t id;
+};
+
+struct queue_store {
+	struct db *db;
+	struct loop *loop;
+	struct loop_later commit;
+	struct list afters;
+	struct list gone;	/* items whose link goes after the commit */
+	bool has_progress;	/* the round changed more than new items */
+	int dir_fd;
+	uint64_t epoch;
+	uint32_t sequence;
+	uint64_t made_dir;	/* newest b/N that is there, plus 1 */
+};
+
+/* ---- commit ---- */
+
+static void
+unlink_gone(struct queue_store *store, bool is_committed)
+{
+	char name[BLOB_PATH_SIZE];
+	struct gone *gone;
+
+	while ((gone = list_first(&store->gone, struct gone, node)) != NULL) {
+		list_del(&gone->node);
+		blob_link_name(gone->id, name);
+		if (is_committed)
+			(void)unlinkat(store->dir_fd, name, 0);
+		free(gone);
+	}
+}
+
+static void
+on_commit(void *arg)
+{
+	struct queue_store *store = arg;
+	struct err err = ERR_INIT;
+	struct after *after;
+	struct list now;
+	int code = 0;
+
+	if (db_in_transaction(store->db) &&
+	    db_commit(store->db, &err) != 0) {
+		code = db_is_full(store->db) ? ERR_LIMIT : ERR_TEMP;
+		ev_error(NULL, "queue.commit.failed", EV_ERR(&err));
+	}
+	unlink_gone(store, code == 0);
+	list_init(&now);
+	while ((after = list_first(&store->afters, struct after, node))
+	    != NULL) {
+		list_del(&after->node);
+		list_add(&now, &after->node);
+	}
+	while ((after = list_first(&now, struct after, node)) != NULL) {
+		list_del(&after->node);
+		after->done(after->ctx, code);
+		free(after);
+	}
+	if (code != 0 && store->has_progress) {
+		/* Memory is ahead of the disk now: begin again from there.
+		 * What was delivered meanwhile is not delivered twice. */
+		ev_error(NULL, "queue.restart");
+		exit(1);
+	}
+	store->has_progress = false;
+	if (code == 0 && !db_in_transaction(store->db) &&
+	    db_wal_pages(store->db) >= CHECKPOINT_PAGES &&
+	    db_checkpoint(store->db, CHECKPOINT_PAGES, &err) != 0)
+		ev_error(NULL, "queue.checkpoint.failed", EV_ERR(&err));
+}
+
+void
+queue_store_after(struct queue_store *store,
+    void (*done)(void *ctx, int code), void *ctx)
+{
+	struct after *after = calloc(1, sizeof(*after));
+
+	invariant(after != NULL);
+	after->done = done;
+	after->ctx = ctx;
+	list_add(&store->afters, &after->node);
+	loop_later(store->loop, &store->commit);
+}
+
+/* Open the round's transaction. */
+static int
+begin(struct queue_store *store, struct err *err)
+{
+	if (db_in_transaction(store->db))
+		return 0;
+	loop_later(store->loop, &store->commit);
+	return db_begin(store->db, DB_SYNC_FULL, err);
+}
+
+static int
+change(struct queue_store *store, struct err *err)
+{
+	store->has_progress = true;
+	return begin(store, err);
+}
+
+/* ---- ids and links ---- */
+
+static int
+next_epoch(struct queue_store *store, struct err *err)
+{
+	struct db_query *q = db_query(store->db, EPOCH_GET);
+	int rc;
+
+	if (db_next(q))
+		store->epoch = db_col_u64(q, 0);
+	if ((rc = db_end(&q, err)) != 0)
+		return rc;
+	store->epoch++;
+	store->sequence = 0;
+	if ((rc = db_begin(store->db, DB_SYNC_FULL, err)) != 0)
+		return rc;
+	q = db_query(store->db, EPOCH_SET);
+	db_bind_u64(q, 2, store->epoch);
+	if ((rc = db_run(&q, err)) != 0)
+		db_rollback(store->db);
+	else
+		rc = db_commit(store->db, err);
+	return rc;
+}
+
+int
+queue_store_reserve(struct queue_store *store, uint64_t *id_r,
+    struct err *err)
+{
+	char dir[BLOB_PATH_SIZE];
+	uint64_t id;
+	int rc;
+
+	if (store->sequence >= 0x7ffffff && (rc = next_epoch(store, err)) != 0)
+		return rc;
+	/* Epochs make ids unique over crashes: a start never reuses one. */
+	id = store->epoch << 27 | ++store->sequence;
+	if (id / IDS_PER_DIR + 1 != store->made_dir) {
+		blob_link_dir(id, dir);
+		if (mkdirat(store->dir_fd, dir, 02770) == -1 &&
+		    errno != EEXIST)
+			return err_set_errno(err, errno == ENOSPC ?
+			    ERR_LIMIT : ERR_TEMP, "%s", dir);
+		(void)fchmodat(store->dir_fd, dir, 02770, 0);
+		store->made_dir = id / IDS_PER_DIR + 1;
+	}
+	*id_r = id;
+	return 0;
+}
+
+int
+queue_store_open_blob(struct queue_store *store, uint64_t id,
+    struct err *err)
+{
+	char name[BLOB_PATH_SIZE];
+	int fd;
+
+	blob_link_name(id, name);
+	fd = openat(store->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return err_set_errno(err, ERR_TEMP, "%s", name);
+	return fd;
+}
+
+static bool
+item_exists(struct queue_store *store, uint64_t id)
+{
+	struct db_query *q = db_query(store->db, ITEM_EXISTS);
+	bool is_there;
+
+	db_bind_u64(q, 2, id);
+	is_there = db_next(q);
+	/* Unsure is there: a link more does no harm. */
+	return db_end(&q, NULL) != 0 || is_there;
+}
+
+static size_t
+sweep_dir(struct queue_store *store, int fd)
+{
+	DIR *dir = fdopendir(fd);
+	struct dirent *entry;
+	size_t removed = 0;
+	uint64_t id;
+
+	if (dir == NULL) {
+		(void)close(fd);
+		return 0;
+	}
+	while ((entry = readdir(dir)) != NULL)
+		if (str_to_u64(str_of(entry->d_name), UINT64_MAX, &id) == 0 &&
+		    !item_exists(store, id) &&
+		    unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+			removed++;
+	(void)closedir(dir);
+	return removed;
+}
+
+/* Links that a crash left without a row. */
+static void
+sweep(struct queue_store *store)
+{
+	int fd = openat(store->dir_fd, "b",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd != -1 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	size_t removed = 0;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		fd = openat(dirfd(dir), entry->d_name,
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd == -1)
+			continue;
+		removed += sweep_dir(store, fd);
+		/* Succeeds only when it is empty. */
+		(void)unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+	}
+	(void)closedir(dir);
+	if (removed != 0)
+		ev_info(NULL, "queue.links.swept", EV_U64(count, removed));
+}
+
+/* ---- life ---- */
+
+int
+queue_store_open(struct queue_store **store_r, struct loop *loop,
+    const char *path, int dir_fd, struct err *err)
+{
+	struct db_options options = { .schema = &schema, .may_create = true,
+	    .busy_timeout_ms = 5000, .cache_kib = 16384 };
+	struct queue_store *store = calloc(1, sizeof(*store));
+	int rc;
+
+	invariant(store != NULL);
+	store->loop = loop;
+	store->dir_fd = dir_fd;
+	list_init(&store->afters);
+	list_init(&store->gone);
+	loop_later_init(&store->commit, on_commit, store);
+	if ((rc = db_open(&store->db, path, &options, err)) != 0 ||
+	    (rc = next_epoch(store, err)) != 0) {
+		queue_store_close(&store);
+		return rc;
+	}
+	sweep(store);
+	*store_r = store;
+	return 0;
+}
+
+void
+queue_store_close(struct queue_store **store)
+{
+	if (*store == NULL)
+		return;
+	loop_later_fini(&(*store)->commit);
+	db_close(&(*store)->db);
+	free(*store);
+	*store = NULL;
+}
+
+/* ---- changes ---- */
+
+static int
+rcpt_add(struct queue_store *store, uint64_t id,
+    const struct queue_rcpt *rcpt, struct err *err)
+{
+	struct db_query *q = db_query(store->db, RCPT_ADD);
+
+	db_bind_u64(q, 2, id);
+	db_bind_u64(q, 3, rcpt->n);
+	db_bind_str(q, 4, rcpt->address);
+	db_bind_u64(q, 5, (uint64_t)rcpt->state);
+	db_bind_str(q, 6, rcpt->reason);
+	return db_run(&q, err);
+}
+
+int
+queue_store_add(struct queue_store *store, const struct queue_item *item,
+    struct err *err)
+{
+	struct db_query *q;
+	size_t i;
+	int rc = begin(store, err);
+
+	if (rc != 0)
+		return rc;
+	q = db_query(store->db, ITEM_ADD);
+	db_bind_u64(q, 2, item->id);
+	db_bind_str(q, 3, item->sender);
+	db_bind_u64(q, 4, item->sender_account);
+	db_bind_u64(q, 5, item->flags);
+	db_bind_blob(q, 6, item->trace);
+	db_bind_blob(q, 7, item->summary);
+	db_bind_u64(q, 8, item->size_octets);
+	db_bind_blob(q, 9, item->sha256);
+	db_bind_str(q, 10, item->client);
+	db_bind_u64(q, 11, item->arrived_us);
+	db_bind_i64(q, 12, item->next_try_s);
+	rc = db_run(&q, err);
+	for (i = 0; rc == 0 && i < item->rcpts_len; i++)
+		rc = rcpt_add(store, item->id, &item->rcpts[i], err);
+	return rc;
+}
+
+static int
+run_on_item(struct queue_store *store, enum statement statement, uint64_t id,
+    struct err *err)
+{
+	struct db_query *q = db_query(store->db, statement);
+
+	db_bind_u64(q, 2, id);
+	return db_run(&q, err);
+}
+
+static void
+gone_add(struct queue_store *store, uint64_t id)
+{
+	struct gone *gone = calloc(1, sizeof(*gone));
+
+	invariant(gone != NULL);
+	gone->id = id;
+	list_add(&store->gone, &gone->node);
+}
+
+int
+queue_store_item_delete(struct queue_store *store, uint64_t id,
+    struct err *err)
+{
+	int rc = change(store, err);
+
+	if (rc == 0)
+		rc = run_on_item(store, RCPT_DELETE_ALL, id, err);
+	if (rc == 0)
+		rc = run_on_item(store, ITEM_DELETE, id, err);
+	if (rc == 0)
+		gone_add(store, id);
+	return rc;
+}
+
+int
+queue_store_rcpt_done(struct queue_store *store, uint64_t id, uint32_t n,
+    struct err *err)
+{
+	struct db_query *q;
+	int rc = change(store, err);
+
+	if (rc != 0)
+		return rc;
+	q = db_query(store->db, RCPT_DELETE);
+	db_bind_u64(q, 2, id);
+	db_bind_u64(q, 3, n);
+	return db_run(&q, err);
+}
+
+int
+queue_store_rcpt_set(struct queue_store *store, uint64_t id, uint32_t n,
+    enum rcpt_state state, struct str reason, struct err *err)
+{
+	struct db_query *q;
+	int rc = change(store, err);
+
+	if (rc != 0)
+		return rc;
+	q = db_query(store->db, RCPT_SET);
+	db_bind_u64(q, 2, id);
+	db_bind_u64(q, 3, n);
+	db_bind_u64(q, 4, (uint64_t)state);
+	db_bind_str(q, 5, reason);
+	return db_run(&q, err);
+}
+
+int
+queue_store_schedule(struct queue_store *store, uint64_t id,
+    int64_t next_try_s, uint64_t tries, bool is_held, struct err *err)
+{
+	struct db_query *q;
+	int rc = change(store, err);
+
+	if (rc != 0)
+		return rc;
+	q = db_query(store->db, ITEM_SCHEDULE);
+	db_bind_u64(q, 2, id);
+	db_bind_i64(q, 3, next_try_s);
+	db_bind_u64(q, 4, tries);
+	db_bind_u64(q, 5, is_held);
+	return db_run(&q, err);
+}
+
+/* ---- reading ---- */
+
+static int
+get_rcpts(struct queue_store *store, struct arena *arena,
+    struct queue_item *item, struct err *err)
+{
+	struct db_query *q = db_query(store->db, RCPT_GET);
+	struct queue_rcpt *rcpts = NULL, *rcpt;
+	size_t cap = 0, len = 0;
+
+	db_bind_u64(q, 2, item->id);
+	while (db_next(q)) {
+		if (len == cap) {
+			struct queue_rcpt *more;
+
+			cap = cap != 0 ? cap * 2 : 4;
+			more = arena_alloc(arena, cap * sizeof(*more));
+			if (len != 0)
+				memcpy(more, rcpts, len * sizeof(*more));
+			rcpts = more;
+		}
+		rcpt = &rcpts[len++];
+		rcpt->n = db_col_u32(q, 0);
+		rcpt->address = arena_str(arena, db_col_str(q, 1));
+		rcpt->state = (enum rcpt_state)db_col_u32(q, 2);
+		rcpt->reason = arena_str(arena, db_col_str(q, 3));
+		if (rcpt->state > RCPT_REFUSED)
+			db_query_corrupt(q, "recipient state");
+	}
+	item->rcpts = rcpts;
+	item->rcpts_len = len;
+	return db_end(&q, err);
+}
+
+int
+queue_store_get(struct queue_store *store, uint64_t id, struct arena *arena,
+    struct queue_item *item_r, struct err *err)
+{
+	struct db_query *q = db_query(store->db, ITEM_GET);
+	struct queue_item item = { .id = id };
+	int rc;
+
+	db_bind_u64(q, 2, id);
+	if (db_first(q, err) == 0) {
+		item.sender = arena_str(arena, db_col_str(q, 0));
+		item.sender_account = db_col_u64(q, 1);
+		item.flags = db_col_u64(q, 2);
+		item.trace = arena_str(arena, db_col_blob(q, 3));
+		item.summary = arena_str(arena, db_col_blob(q, 4));
+		item.size_octets = db_col_u64(q, 5);
+		item.sha256 = arena_str(arena, db_col_blob(q, 6));
+		item.client = arena_str(arena, db_col_str(q, 7));
+		item.arrived_us = db_col_u64(q, 8);
+		item.next_try_s = db_col_i64(q, 9);
+		item.tries = db_col_u64(q, 10);
+		item.is_held = db_col_bool(q, 11);
+		if (item.sha256.len != 32)
+			db_query_corrupt(q, "hash");
+	}
+	rc = db_end(&q, err);
+	if (rc == 0)
+		rc = get_rcpts(store, arena, &item, err);
+	if (rc == 0)
+		*item_r = item;
+	return rc;
+}
+
+int
+queue_store_each(struct queue_store *store,
+    void (*cb)(void *ctx, uint64_t id, int64_t next_try_s, bool is_held),
+    void *ctx, struct err *err)
+{
+	struct db_query *q = db_query(store->db, ITEM_EACH);
+
+	while (db_next(q))
+		cb(ctx, db_col_u64(q, 0), db_col_i64(q, 1),
+		    db_col_bool(q, 2));
+	return db_end(&q, err);
+}
+
+int
+queue_store_ids(struct queue_store *store, uint64_t after, size_t max,
+    uint64_t *ids, size_t *count_r, struct err *err)
+{
+	struct db_query *q = db_query(store->db, ITEM_IDS);
+	size_t n = 0;
+
+	db_bind_u64(q, 2, after);
+	db_bind_u64(q, 3, max);
+	while (n < max && db_next(q))
+		ids[n++] = db_col_u64(q, 0);
+	*count_r = n;
+	return db_end(&q, err);
+}
