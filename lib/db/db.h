@@ -70,7 +70,8 @@ enum db_sync {
 
 struct db_options {
 	const struct db_schema *schema;
-	const struct db_image *image;	/* to create from; NULL: migrations */
+	const struct db_image *image;	/* to create from, looked at during
+					 * db_open(); NULL: migrations */
 	uint64_t owner;			/* bound to ?1 */
 	bool may_create;		/* else a missing file: ERR_NOTFOUND */
 	bool wants_check;		/* quick_check (after an unclean stop) */
@@ -173,10 +174,13 @@ bool db_is_durable(const struct db *db);
 
 /*
  * Copy the write-ahead log into the database when it holds at least min_pages
- * pages, and empty it; 0: whatever it holds. Not inside a transaction. The
- * owner calls it when idle and when the log has grown: nothing else does.
+ * pages, which flushes both. Not inside a transaction. The owner calls it when
+ * idle and when the log has grown: nothing else does. wants_empty cuts the
+ * log to nothing (the next open is cheaper); else it keeps its blocks (the
+ * next flushes are).
  */
-int db_checkpoint(struct db *db, uint32_t min_pages, struct err *err);
+int db_checkpoint(struct db *db, uint32_t min_pages, bool wants_empty,
+    struct err *err);
 
 /* Pages in the write-ahead log now. */
 uint32_t db_wal_pages(const struct db *db);

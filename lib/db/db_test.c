@@ -275,7 +275,7 @@ test_damage(void **state)
 
 	(void)state;
 	assert_int_equal(add(db, 1, "one", NULL), 0);
-	assert_int_equal(db_checkpoint(db, 0, NULL), 0);
+	assert_int_equal(db_checkpoint(db, 0, true, NULL), 0);
 	assert_int_equal(db_wal_pages(db), 0);
 	db_close(&db);
 	fd = open(path, O_WRONLY);

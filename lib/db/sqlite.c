@@ -269,18 +269,16 @@ db_wal_pages(const struct db *db)
 }
 
 int
-db_checkpoint(struct db *db, uint32_t min_pages, struct err *err)
+db_checkpoint(struct db *db, uint32_t min_pages, bool wants_empty,
+    struct err *err)
 {
-	int mode = SQLITE_CHECKPOINT_TRUNCATE;
+	int mode = wants_empty ? SQLITE_CHECKPOINT_TRUNCATE :
+	    SQLITE_CHECKPOINT_PASSIVE;
 	int ret = refuse(db, err), rc;
 
 	invariant(!db->in_transaction);
 	if (ret != 0 || db->wal_pages < min_pages || db->wal_pages == 0)
 		return ret;
-	/* A log that keeps its blocks makes the next flushes cheaper; an
-	 * empty one makes the next open cheaper. */
-	if (min_pages > 0)
-		mode = SQLITE_CHECKPOINT_PASSIVE;
 	rc = sqlite3_wal_checkpoint_v2(db->conn, NULL, mode, NULL, NULL);
 	if (rc != SQLITE_OK)
 		return sqlite_fail(db, sqlite3_extended_errcode(db->conn), err,

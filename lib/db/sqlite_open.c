@@ -415,6 +415,11 @@ db_open(struct db **db_r, const char *path, const struct db_options *options,
 	ret = open_all(db, err);
 	if (ret != 0)
 		db_close(&db);
+	/* db_reopen() makes nothing new, and the image may go. */
+	if (ret == 0) {
+		db->options.may_create = false;
+		db->options.image = NULL;
+	}
 	*db_r = db;
 	return ret;
 }

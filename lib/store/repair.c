@@ -273,6 +273,8 @@ store_repair(struct store *store, struct store_repair *done_r,
 	if (ret == 0)
 		ret = rows_check(store, 0, &done_r->rows_removed, err);
 	if (ret == 0)
+		ret = boxes_flush(store, err);
+	if (ret == 0)
 		ret = counters_check(store, &done_r->counters_fixed, err);
 	return op_end(store, true, ret, err);
 }

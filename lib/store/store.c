@@ -411,6 +411,9 @@ open_db(struct store *store, struct err *err)
 		.image = store->options.image,
 		.owner = store->options.account,
 		.may_create = store->options.may_create,
+		/* A file that was cut off may still open. */
+		.wants_check = store->is_unclean &&
+		    store->owner_state == OWNER_NEW,
 		.busy_timeout_ms = 100,
 	};
 	struct err first = ERR_INIT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/test.h"
 
+#include "db/db.h"
 #include "store/store_test.h"
 
 #include <fcntl.h>
@@ -44,10 +45,14 @@ account_open(enum store_sync sync)
 		.account = 7, .may_create = true, .sync = sync,
 	};
 	struct err err = ERR_INIT;
+	struct db_image *image;
 	struct store *store;
 
+	assert_int_equal(store_image_new(&image, &err), 0);
+	options.image = image;
 	if (store_open(&store, account_dir, &options, &err) != 0)
 		fail_msg("open: %s", err_text(&err));
+	db_image_free(&image);
 	return store;
 }
 

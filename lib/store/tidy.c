@@ -215,8 +215,15 @@ store_tidy(struct store *store, int64_t expunged_before_s,
 	if (ret == 0 && !*has_more_r)
 		ret = tidy_values(store, err);
 	if (ret == 0)
-		ret = db_checkpoint(store->db, WAL_PAGES, err);
+		ret = db_checkpoint(store->db, WAL_PAGES, false, err);
 	return ret;
+}
+
+int
+store_checkpoint(struct store *store, uint32_t min_pages, struct err *err)
+{
+	invariant(!store->is_group && store->readers == 0);
+	return db_checkpoint(store->db, min_pages, true, err);
 }
 
 /* --- recovery window ----------------------------------------------- */
