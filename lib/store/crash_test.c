@@ -5,6 +5,7 @@
  */
 #include "base/test.h"
 
+#include "store/store_int.h"
 #include "store/store_test.h"
 
 #include <fcntl.h>
@@ -305,36 +306,86 @@ test_full(void **state)
 static void
 test_tampered(void **state)
 {
+	static const struct str pages[] = {
+		{ "\1\1\1\2\2\x20\0\2\1", 9 },	/* a flag nobody knows */
+		{ "\1\1\x63\2\2\0\0\2\1", 9 },	/* UID 99, over uidnext */
+		{ "\1\2\1\2\2\0\0\2\1", 9 },	/* one is missing */
+		{ "", 0 },
+	};
+	struct db_options options = { .schema = &store_schema, .owner = 7 };
 	struct store *store = account_open(STORE_FULL);
 	uint64_t inbox = account_mailbox(store, "INBOX");
 	const struct store_msg *msgs;
-	char path[128], data[4096];
-	size_t count;
-	ssize_t n;
-	off_t at;
-	int fd, hits = 0;
+	struct db_query *q;
+	struct db *db;
+	char path[128];
+	size_t count, i;
 
 	(void)state;
 	(void)account_add(store, inbox, 1, STORE_SEEN);
 	store_close(&store);
-	/* The page is in the log still: find it and set a flag nobody knows.
-	 * The log's checksum fails then, and the commit is not taken. */
-	(void)snprintf(path, sizeof(path), "%s/mail.db-wal", account_dir);
-	fd = open(path, O_RDWR);
+	(void)snprintf(path, sizeof(path), "%s/mail.db", account_dir);
+	for (i = 0; i < COUNT_OF(pages); i++) {
+		assert_int_equal(db_open(&db, path, &options, NULL), 0);
+		q = db_query(db, Q_PAGE_PUT);
+		db_bind_u64(q, 2, PAGE_KEY(inbox, 1));
+		db_bind_blob(q, 3, pages[i]);
+		assert_int_equal(db_run(&q, NULL), 0);
+		db_close(&db);
+		store = account_open(STORE_FULL);
+		assert_int_equal(store_messages(store, inbox, &msgs, &count,
+		    NULL), ERR_CORRUPT);
+		assert_null(msgs);
+		/* The other mailboxes are not taken along. */
+		assert_int_equal(store_messages(store,
+		    account_mailbox(store, "Trash"), &msgs, &count, NULL), 0);
+		store_close(&store);
+	}
+}
+
+/* Bulk: many accounts, a commit each, one flush for all. */
+static void
+test_syncfs(void **state)
+{
+	struct store_options options = {
+		.account = 1, .may_create = true, .sync = STORE_NORMAL,
+	};
+	struct store *stores[5];
+	struct store_added added;
+	char path[128];
+	size_t i;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkdir(account_dir, 0700), 0);
+	fd = open(account_dir, O_RDONLY | O_DIRECTORY);
 	assert_true(fd >= 0);
-	for (at = 0; (n = pread(fd, data, sizeof(data), at)) > 0; at += n)
-		if (memchr(data, 0x1, (size_t)n) != NULL)
-			hits++;
-	assert_true(hits > 0);
-	assert_true(lseek(fd, 0, SEEK_END) > 100);
-	assert_int_equal(pwrite(fd, "\xff", 1, lseek(fd, 0, SEEK_END) - 10),
-	    1);
+	for (i = 0; i < COUNT_OF(stores); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%zu", account_dir, i);
+		options.account = i + 1;
+		assert_int_equal(store_open(&stores[i], path, &options, NULL),
+		    0);
+		assert_int_equal(add_one(stores[i],
+		    account_mailbox(stores[i], "INBOX"), 5, &added, NULL), 0);
+		assert_false(store_is_durable(stores[i]));
+	}
+	assert_int_equal(syncfs(fd), 0);
+	for (i = 0; i < COUNT_OF(stores); i++) {
+		store_note_synced(stores[i]);
+		assert_true(store_is_durable(stores[i]));
+		store_close(&stores[i]);
+		/* A clean stop: ids go on where they were. */
+		(void)snprintf(path, sizeof(path), "%s/%zu", account_dir, i);
+		options.account = i + 1;
+		assert_int_equal(store_open(&stores[i], path, &options, NULL),
+		    0);
+		assert_int_equal(add_one(stores[i],
+		    account_mailbox(stores[i], "INBOX"), 5, &added, NULL), 0);
+		assert_int_equal(added.message, 2);
+		assert_int_equal(added.uid, 2);
+		store_close(&stores[i]);
+	}
 	assert_int_equal(close(fd), 0);
-	store = account_open(STORE_FULL);
-	assert_int_equal(store_messages(store, inbox, &msgs, &count, NULL),
-	    0);
-	assert_int_equal(count, 0);
-	store_close(&store);
 }
 
 #define ACCOUNT_TEST(name) \
@@ -351,6 +402,7 @@ main(void)
 		ACCOUNT_TEST(test_unborn),
 		ACCOUNT_TEST(test_full),
 		ACCOUNT_TEST(test_tampered),
+		ACCOUNT_TEST(test_syncfs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
