@@ -92,7 +92,8 @@ reader_of(struct str data)
 {
 	struct reader r = { .is_bad = data.len == 0 };
 
-	r.p = (const unsigned char *)data.p;
+	/* An empty view may be of nothing at all. */
+	r.p = (const unsigned char *)(data.len != 0 ? data.p : "");
 	r.end = r.p + data.len;
 	if (!r.is_bad && *r.p++ != FORM)
 		r.is_bad = true;

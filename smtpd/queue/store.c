@@ -158,7 +158,8 @@ on_commit(void *arg)
 	store->has_progress = false;
 	if (code == 0 && !db_in_transaction(store->db) &&
 	    db_wal_pages(store->db) >= CHECKPOINT_PAGES &&
-	    db_checkpoint(store->db, CHECKPOINT_PAGES, &err) != 0)
+	    db_checkpoint(store->db, CHECKPOINT_PAGES, false,
+	    &err) != 0)
 		ev_error(NULL, "queue.checkpoint.failed", EV_ERR(&err));
 }
 
