@@ -290,8 +290,12 @@ give_input(struct conn *conn, bool is_new)
 		return;
 	if (conn->in.len == 0)
 		buf_trim(&conn->in);
-	if (conn->has_eof && !conn->is_paused &&
-	    !(conn->is_finishing && conn->out.len != 0))
+	if (!conn->has_eof || conn->is_paused)
+		return;
+	/* A client that only closed its sending side still gets replies. */
+	if (conn->out.len != 0)
+		conn_finish(conn);
+	else
 		conn_end(conn, CONN_EOF);
 }
 

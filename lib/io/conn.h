@@ -78,7 +78,8 @@ enum conn_line conn_take_line(struct conn *conn, size_t max,
 void conn_drop_input(struct conn *conn);
 
 /* Do not read (true), or read again. on_input() is called again on resume
- * when unread octets are there. */
+ * when unread octets are there. While paused the peer's end of input is not
+ * told: pause while an answer is being waited for, so that it can be sent. */
 void conn_pause(struct conn *conn, bool is_paused);
 
 /* Call on_input() soon, as if new octets had come. */

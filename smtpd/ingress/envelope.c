@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: ISC */
+/* envelope: MAIL and RCPT. Who may send what to whom, directoryd says. */
+#include "smtpd/ingress/session.h"
+
+#define DIR_DEADLINE_MS 20000
+#define DUPLICATES_LOOKED_AT 1000
+
+enum { COUNT_MESSAGES = 0, COUNT_RECIPIENTS = 1 };
+
+/* ---- MAIL ---- */
+
+static bool
+mail_params_ok(struct session *session, const struct smtp_command *cmd)
+{
+	if (cmd->n_params != 0) {
+		session_refuse(session, 555, "5.5.4",
+		    "unknown parameter of MAIL");
+		return false;
+	}
+	if (cmd->body == SMTP_BODY_BINARYMIME) {
+		session_refuse(session, 501, "5.6.1",
+		    "BINARYMIME is not offered");
+		return false;
+	}
+	if (cmd->has_size &&
+	    cmd->size_octets > session->ingress->message_max_octets) {
+		session_refuse(session, 552, "5.3.4", "message too big");
+		return false;
+	}
+	return true;
+}
+
+static void
+mail_accept(struct session *session)
+{
+	session_reply(session, 250, "2.1.0", "ok");
+}
+
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+	/* 0 is no limit. */
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static void
+on_sender(void *ctx, int code, struct ipc_in *in)
+{
+	struct session *session = ctx;
+	struct transaction *tx = &session->tx;
+	uint64_t max_octets, max_recipients;
+
+	if (!session_answered(session))
+		return;
+	if (code != 0) {
+		session_reset(session);
+		session_reply(session, 451, "4.3.0", "try again later");
+		return;
+	}
+	max_octets = ipc_get_u64(in);
+	max_recipients = ipc_get_u64(in);
+	if (tx->sender.len != 0 && (!ipc_more(in) || !ipc_get_bool(in))) {
+		ev_info(session->ev, "smtp.mail.refused",
+		    EV_STR(sender, tx->sender));
+		session_reset(session);
+		session_refuse(session, 550, "5.7.1",
+		    "you may not send as this address");
+		return;
+	}
+	tx->max_octets = least(tx->max_octets, max_octets);
+	tx->max_recipients = least(tx->max_recipients, max_recipients);
+	if (tx->declared_octets > tx->max_octets) {
+		session_reset(session);
+		session_refuse(session, 552, "5.3.4", "message too big");
+		return;
+	}
+	mail_accept(session);
+}
+
+static void
+ask_sender(struct session *session)
+{
+	struct ipc_out *out = ipc_begin(child_link(session->ingress->child,
+	    "directoryd"), DIR_SENDER);
+
+	ipc_put_u64(out, session->account);
+	if (session->tx.sender.len != 0)
+		ipc_put_str(out, session->tx.sender);
+	session_wait(session);
+	(void)ipc_call(out, -1, DIR_DEADLINE_MS, on_sender, session);
+}
+
+/* Canonical text of an address. */
+static struct str
+address_text(struct arena *arena, const struct address *address)
+{
+	struct buf buf;
+	struct str text;
+
+	buf_init(&buf, 1024);
+	address_put(&buf, address);
+	text = arena_str(arena, buf_str(&buf));
+	buf_fini(&buf);
+	return text;
+}
+
+void
+envelope_mail(struct session *session, const struct smtp_command *cmd)
+{
+	struct transaction *tx = &session->tx;
+	struct err err = ERR_INIT;
+	struct address sender;
+	struct arena *arena;
+
+	if (!mail_params_ok(session, cmd))
+		return;
+	if (!front_count(&session->seat, COUNT_MESSAGES, 1,
+	    session->ingress->rate_messages)) {
+		session_reply(session, 451, "4.7.0", "too many messages");
+		return;
+	}
+	arena = arena_new(1024);
+	if (cmd->path.len != 0 &&
+	    address_parse(arena, cmd->path, ADDRESS_DOTS, &sender, &err) !=
+	    0) {
+		arena_free(&arena);
+		session_refuse(session, 501, "5.1.7", "bad sender address");
+		return;
+	}
+	tx->arena = arena;
+	if (cmd->path.len != 0)
+		tx->sender = address_text(arena, &sender);
+	tx->is_8bit = cmd->body == SMTP_BODY_8BITMIME;
+	tx->declared_octets = cmd->has_size ? cmd->size_octets : 0;
+	tx->max_octets = session->ingress->message_max_octets;
+	tx->max_recipients = session->ingress->recipients_max;
+	if (session->account != 0)
+		ask_sender(session);
+	else
+		mail_accept(session);
+}
+
+/* ---- RCPT ---- */
+
+/* A RCPT being asked about. */
+struct asked {
+	struct session *session;
+	struct arena *arena;	/* the transaction's */
+	struct str address;
+};
+
+static bool
+is_known(const struct transaction *tx, struct str address)
+{
+	struct recipient *it, *tmp;
+	size_t n = 0;
+
+	list_each(it, tmp, &tx->recipients, struct recipient, node)
+		if (n++ >= DUPLICATES_LOOKED_AT)
+			break;
+		else if (str_eq(it->address, address))
+			return true;
+	return false;
+}
+
+static void
+rcpt_add(struct session *session, struct str address)
+{
+	struct transaction *tx = &session->tx;
+	struct recipient *rcpt;
+
+	if (!is_known(tx, address)) {
+		rcpt = arena_new_of(tx->arena, struct recipient);
+		rcpt->address = address;
+		list_add(&tx->recipients, &rcpt->node);
+		tx->recipients_len++;
+	}
+	session_reply(session, 250, "2.1.5", "ok");
+}
+
+static void
+rcpt_refused(struct session *session, struct str address, unsigned code,
+    const char *enhanced, const char *text)
+{
+	ev_info(session->ev, "smtp.rcpt.refused", EV_STR(recipient, address),
+	    EV_U64(code, code), EV_CSTR(reason, text));
+	session_refuse(session, code, enhanced, text);
+}
+
+static const struct {
+	unsigned code;
+	const char *enhanced;
+	const char *text;
+} refusals[] = {
+	[DIR_V_REMOTE] = { 550, "5.7.1", "relaying denied" },
+	[DIR_V_UNKNOWN] = { 550, "5.1.1", "no such user here" },
+	[DIR_V_DISABLED] = { 550, "5.2.1", "mailbox disabled" },
+	[DIR_V_FULL] = { 452, "4.2.2", "mailbox full" },
+	[DIR_V_DENIED] = { 550, "5.7.1", "not allowed" },
+};
+
+/* Limits of the recipient's domain. False: answered already. */
+static bool
+rcpt_limits_ok(struct session *session, struct str address,
+    uint64_t max_octets, uint64_t max_recipients)
+{
+	struct transaction *tx = &session->tx;
+
+	if (tx->recipients_len == 0)
+		tx->first_class = max_octets;
+	if (session->role == ROLE_MX && max_octets != tx->first_class) {
+		/* Another size limit decides on its own: next transaction. */
+		rcpt_refused(session, address, 452, "4.5.3",
+		    "send to this recipient separately");
+		return false;
+	}
+	tx->max_octets = least(tx->max_octets, max_octets);
+	tx->max_recipients = least(tx->max_recipients, max_recipients);
+	if (tx->declared_octets > tx->max_octets) {
+		rcpt_refused(session, address, 552, "5.3.4",
+		    "message too big for this recipient");
+		return false;
+	}
+	if (tx->recipients_len >= tx->max_recipients) {
+		rcpt_refused(session, address, 452, "4.5.3",
+		    "too many recipients");
+		return false;
+	}
+	return true;
+}
+
+static void
+on_rcpt(void *ctx, int code, struct ipc_in *in)
+{
+	struct asked *asked = ctx;
+	struct session *session = asked->session;
+	struct str address = asked->address;
+	uint64_t verdict, max_octets, max_recipients;
+
+	if (!session_answered(session))
+		return;
+	if (code != 0) {
+		session_reply(session, 451, "4.3.0", "try again later");
+		return;
+	}
+	verdict = ipc_get_u64(in);
+	(void)ipc_get_u64(in);
+	max_octets = ipc_get_u64(in);
+	max_recipients = ipc_get_u64(in);
+	if (verdict > DIR_V_DENIED)
+		verdict = DIR_V_DENIED;
+	if (verdict == DIR_V_REMOTE && session->account != 0)
+		verdict = DIR_V_LOCAL;
+	if (verdict != DIR_V_LOCAL) {
+		rcpt_refused(session, address, refusals[verdict].code,
+		    refusals[verdict].enhanced, refusals[verdict].text);
+		return;
+	}
+	if (rcpt_limits_ok(session, address, max_octets, max_recipients))
+		rcpt_add(session, address);
+}
+
+static void
+ask_rcpt(struct session *session, struct str address)
+{
+	struct ipc_out *out = ipc_begin(child_link(session->ingress->child,
+	    "directoryd"), DIR_RCPT);
+	struct asked *asked = arena_new_of(session->tx.arena, struct asked);
+
+	asked->session = session;
+	asked->address = address;
+	ipc_put_u64(out, session->account);
+	ipc_put_str(out, session->tx.sender);
+	ipc_put_str(out, address);
+	session_wait(session);
+	(void)ipc_call(out, -1, DIR_DEADLINE_MS, on_rcpt, asked);
+}
+
+void
+envelope_rcpt(struct session *session, const struct smtp_command *cmd)
+{
+	struct transaction *tx = &session->tx;
+	struct err err = ERR_INIT;
+	struct address address;
+
+	if (cmd->n_params != 0) {
+		session_refuse(session, 555, "5.5.4",
+		    "unknown parameter of RCPT");
+		return;
+	}
+	if (tx->recipients_len >= session->ingress->recipients_max) {
+		session_reply(session, 452, "4.5.3", "too many recipients");
+		return;
+	}
+	if (!front_count(&session->seat, COUNT_RECIPIENTS, 1,
+	    session->ingress->rate_recipients)) {
+		session_reply(session, 451, "4.7.0", "too many recipients");
+		return;
+	}
+	if (address_parse(tx->arena, cmd->path, ADDRESS_BARE_LOCAL |
+	    ADDRESS_DOTS, &address, &err) != 0) {
+		session_refuse(session, 501, "5.1.3",
+		    "bad recipient address");
+		return;
+	}
+	ask_rcpt(session, address_text(tx->arena, &address));
+}

@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtpd/ingress/message.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/when.h"
+#include "mail/build.h"
+#include "mail/hygiene.h"
+#include "mail/scan.h"
+#include "proto/smtp_data.h"
+
+#define WRITE_OCTETS 65536
+#define BLOB_DEADLINE_MS 60000
+#define SUBMIT_DEADLINE_MS 120000
+/* A client that sends slower than this, on average, is cut. */
+#define RATE_GRACE_MS 120000
+#define RATE_OCTETS_PER_S 256
+#define RCPT_OVERHEAD 8
+
+struct message {
+	struct session *session;
+	struct smtp_data data;
+	struct hygiene *hygiene;
+	struct scan *scan;
+	struct buf out;			/* on its way to the file */
+	int write_fd;
+	uint64_t handle;
+	uint64_t blob_octets;
+	unsigned char sha256[32];
+	int read_fd;
+	uint64_t started_ms;
+	bool is_open;			/* 354 was said, data is awaited */
+	/* The first thing that went wrong; code 0: nothing yet. */
+	unsigned code;
+	const char *enhanced;
+	const char *text;
+};
+
+static struct ipc_link *
+link_to(const struct message *message, const char *server)
+{
+	return child_link(message->session->ingress->child, server);
+}
+
+/* ---- end ---- */
+
+static void
+message_free(struct message *message)
+{
+	struct session *session = message->session;
+	struct ipc_out *out;
+
+	if (message->handle != 0) {
+		out = ipc_begin(link_to(message, "blobd"), BLOB_DROP);
+		ipc_put_u64(out, message->handle);
+		(void)ipc_send(out, -1);
+	}
+	if (message->write_fd != -1)
+		(void)close(message->write_fd);
+	if (message->read_fd != -1)
+		(void)close(message->read_fd);
+	hygiene_free(&message->hygiene);
+	scan_free(&message->scan);
+	buf_fini(&message->out);
+	session->message = NULL;
+	free(message);
+}
+
+/* Answer: once, or once a recipient in LMTP (RFC 2033 section 4.2). */
+static void
+answer(struct message *message, unsigned code, const char *enhanced,
+    const char *text)
+{
+	struct session *session = message->session;
+	size_t n = session->role == ROLE_LMTP ? session->tx.recipients_len :
+	    1;
+	struct buf buf;
+
+	if (code != 250)
+		ev_info(session->ev, "smtp.message.refused",
+		    EV_U64(code, code), EV_CSTR(reason, text),
+		    EV_STR(sender, session->tx.sender));
+	buf_init(&buf, 1 << 20);
+	while (n-- > 1)
+		smtp_put_reply(&buf, code, enhanced, str_of(text));
+	conn_put_str(session->conn, buf_str(&buf));
+	buf_fini(&buf);
+	message_free(message);
+	session_reset(session);
+	session_reply(session, code, enhanced, text);
+}
+
+static void
+fail(struct message *message, unsigned code, const char *enhanced,
+    const char *text)
+{
+	if (message->code != 0)
+		return;
+	message->code = code;
+	message->enhanced = enhanced;
+	message->text = text;
+}
+
+static void
+answer_failure(struct message *message)
+{
+	answer(message, message->code, message->enhanced, message->text);
+}
+
+/* A call came back. False: the client is gone, and the message with it. */
+static bool
+answered(struct message *message)
+{
+	struct session *session = message->session;
+
+	if (session->is_gone)
+		message_free(message);
+	return session_answered(session);
+}
+
+void
+message_client_gone(struct message *message)
+{
+	/* With a call under way its answer cleans up. */
+	if (message != NULL && message->session->answers == 0)
+		message_free(message);
+}
+
+/* ---- submit ---- */
+
+static void
+on_submitted(void *ctx, int code, struct ipc_in *in)
+{
+	struct message *message = ctx;
+	char text[64];
+	uint64_t id;
+
+	if (!answered(message))
+		return;
+	if (code == ERR_LIMIT) {
+		answer(message, 452, "4.3.1", "the disk is full");
+	} else if (code != 0) {
+		answer(message, 451, "4.3.0", "try again later");
+	} else {
+		id = ipc_get_u64(in);
+		ev_info(message->session->ev, "smtp.message.accepted",
+		    EV_U64(queue_id, id),
+		    EV_U64(size, message->blob_octets));
+		(void)snprintf(text, sizeof(text), "queued as %llu",
+		    (unsigned long long)id);
+		answer(message, 250, "2.0.0", text);
+	}
+}
+
+/* Recipients that do not fit beside the rest go ahead in frames of their
+ * own. Returns the first that is left. */
+static struct list *
+send_rcpts_ahead(struct message *message, uint64_t tx_id, size_t room)
+{
+	struct transaction *tx = &message->session->tx;
+	struct list *node, *left = tx->recipients.next;
+	struct ipc_out *out = NULL;
+	struct recipient *rcpt;
+	size_t need = 0;
+
+	for (node = left; node != &tx->recipients; node = node->next)
+		need += list_entry(node, struct recipient,
+		    node)->address.len + RCPT_OVERHEAD;
+	while (need > room && left != &tx->recipients) {
+		out = ipc_begin(link_to(message, "queued"), QUEUE_RCPTS);
+		ipc_put_u64(out, tx_id);
+		for (; left != &tx->recipients; left = left->next) {
+			rcpt = list_entry(left, struct recipient, node);
+			if (ipc_room(out) < rcpt->address.len + RCPT_OVERHEAD)
+				break;
+			ipc_put_str(out, rcpt->address);
+			need -= rcpt->address.len + RCPT_OVERHEAD;
+		}
+		(void)ipc_send(out, -1);
+	}
+	return left;
+}
+
+static void
+put_trace(struct message *message, struct buf *trace)
+{
+	struct session *session = message->session;
+	const struct hygiene_notes *notes = hygiene_notes(message->hygiene);
+	struct mail_date date = { .s = when_wall_s() };
+	struct build_received received = {
+		.helo = str_of(session->helo),
+		.remote_ip = conn_remote(session->conn),
+		.by = session->ingress->hostname,
+		.is_lmtp = session->role == ROLE_LMTP,
+		.has_esmtp = session->has_ehlo,
+		.has_tls = conn_has_tls(session->conn),
+		.has_auth = session->account != 0,
+		.tls = conn_tls_text(session->conn),
+		.date = date,
+	};
+	char id[64];
+
+	(void)snprintf(id, sizeof(id), "%llx.%llx",
+	    (unsigned long long)session->id,
+	    (unsigned long long)when_wall_us());
+	received.id = str_of(id);
+	if (session->tx.recipients_len == 1)
+		received.recipient = list_first(&session->tx.recipients,
+		    struct recipient, node)->address;
+	build_received(trace, &received);
+	if (session->role != ROLE_SUBMISSION)
+		return;
+	/* RFC 6409 section 8.2 and 8.3. */
+	if (!notes->has_date)
+		build_date(trace, date);
+	if (!notes->has_message_id)
+		build_message_id(trace, str_of(id),
+		    session->ingress->hostname);
+}
+
+static void
+submit(struct message *message)
+{
+	struct session *session = message->session;
+	uint64_t tx_id = ++session->ingress->next_tx;
+	struct list *left;
+	struct buf trace, summary;
+	struct ipc_out *out;
+	uint64_t flags;
+
+	buf_init(&trace, 8192);
+	buf_init(&summary, IPC_PAYLOAD_MAX);
+	put_trace(message, &trace);
+	/* A summary that does not fit is made by the account process. */
+	if (summary_encode(scan_end(message->scan), &summary) != 0)
+		buf_reset(&summary);
+	left = send_rcpts_ahead(message, tx_id, IPC_PAYLOAD_MAX - trace.len -
+	    summary.len - session->tx.sender.len - 1024);
+	flags = (session->tx.is_8bit ? QUEUE_F_8BIT : 0U) |
+	    (session->account != 0 ? QUEUE_F_SUBMISSION : 0U);
+	out = ipc_begin(link_to(message, "queued"), QUEUE_SUBMIT);
+	ipc_put_u64(out, tx_id);
+	ipc_put_str(out, session->tx.sender);
+	ipc_put_u64(out, session->account);
+	ipc_put_u64(out, flags);
+	ipc_put_str(out, buf_str(&trace));
+	ipc_put_str(out, buf_str(&summary));
+	ipc_put_u64(out, message->blob_octets);
+	ipc_put_str(out, str_make(message->sha256, 32));
+	ipc_put_str(out, conn_remote(session->conn));
+	ipc_put_u64(out, session->tx.recipients_len);
+	for (; left != &session->tx.recipients; left = left->next)
+		ipc_put_str(out, list_entry(left, struct recipient,
+		    node)->address);
+	session_wait(session);
+	(void)ipc_call(out, message->read_fd, SUBMIT_DEADLINE_MS,
+	    on_submitted, message);
+	buf_fini(&trace);
+	buf_fini(&summary);
+}
+
+/* ---- seal ---- */
+
+static void
+on_sealed(void *ctx, int code, struct ipc_in *in)
+{
+	struct message *message = ctx;
+	struct str sha256;
+
+	if (!answered(message))
+		return;
+	if (code != 0) {
+		answer(message, 451, "4.3.0", "try again later");
+		return;
+	}
+	message->blob_octets = ipc_get_u64(in);
+	sha256 = ipc_get_str(in);
+	message->read_fd = ipc_take_fd(in);
+	if (sha256.len != sizeof(message->sha256) ||
+	    message->blob_octets != scan_size(message->scan)) {
+		answer(message, 451, "4.3.0", "try again later");
+		return;
+	}
+	memcpy(message->sha256, sha256.p, sha256.len);
+	submit(message);
+}
+
+static void
+seal(struct message *message)
+{
+	struct ipc_out *out = ipc_begin(link_to(message, "blobd"),
+	    BLOB_SEAL);
+
+	(void)close(message->write_fd);
+	message->write_fd = -1;
+	ipc_put_u64(out, message->handle);
+	session_wait(message->session);
+	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_sealed, message);
+}
+
+/* ---- who it says it is from (RFC 6409 section 6.1, send-as) ---- */
+
+static void
+on_from(void *ctx, int code, struct ipc_in *in)
+{
+	struct message *message = ctx;
+
+	if (!answered(message))
+		return;
+	if (code != 0) {
+		answer(message, 451, "4.3.0", "try again later");
+		return;
+	}
+	(void)ipc_get_u64(in);
+	(void)ipc_get_u64(in);
+	while (ipc_more(in))
+		if (!ipc_get_bool(in)) {
+			answer(message, 550, "5.7.1",
+			    "you may not send as the address in From or "
+			    "Sender");
+			return;
+		}
+	seal(message);
+}
+
+/* The mailboxes of one kind of field. False: no reader agrees on them. */
+static bool
+put_identities(struct message *message, struct ipc_out *out,
+    const struct hygiene_note *note, bool is_required)
+{
+	struct arena *arena = message->session->tx.arena;
+	struct address *addresses;
+	struct buf buf;
+	size_t n, i;
+
+	if (note->count == 0 && !is_required)
+		return true;
+	if (note->count > HYGIENE_NOTES_MAX || address_from(arena, note->v,
+	    note->count, &addresses, &n, NULL) != 0)
+		return false;
+	buf_init(&buf, 1024);
+	for (i = 0; i < n; i++) {
+		buf_reset(&buf);
+		address_put(&buf, &addresses[i]);
+		ipc_put_str(out, buf_str(&buf));
+	}
+	buf_fini(&buf);
+	return true;
+}
+
+static void
+check_identities(struct message *message)
+{
+	const struct hygiene_notes *notes = hygiene_notes(message->hygiene);
+	struct ipc_out *out;
+
+	if (message->session->account == 0) {
+		seal(message);
+		return;
+	}
+	out = ipc_begin(link_to(message, "directoryd"), DIR_SENDER);
+	ipc_put_u64(out, message->session->account);
+	if (!put_identities(message, out, &notes->from, true) ||
+	    !put_identities(message, out, &notes->sender, false) ||
+	    !put_identities(message, out, &notes->resent_from, false) ||
+	    !put_identities(message, out, &notes->resent_sender, false)) {
+		answer(message, 550, "5.7.1",
+		    "From is missing, doubled or cannot be told");
+		return;
+	}
+	session_wait(message->session);
+	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_from, message);
+}
+
+/* ---- data ---- */
+
+static int
+flush_out(struct message *message, struct err *err)
+{
+	struct str s = buf_str(&message->out);
+	ssize_t n;
+
+	while (s.len != 0) {
+		n = write(message->write_fd, s.p, s.len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return err_set_errno(err, errno == ENOSPC ||
+			    errno == EDQUOT || errno == EFBIG ? ERR_LIMIT :
+			    ERR_TEMP, "write");
+		s = str_sub(s, (size_t)n, s.len);
+	}
+	buf_reset(&message->out);
+	return 0;
+}
+
+/* What hygiene lets through: to the file, and past the scanner. */
+static int
+take_clean(void *ctx, const void *data, size_t len, struct err *err)
+{
+	struct message *message = ctx;
+	const char *p = data;
+	size_t n;
+	int rc = 0;
+
+	scan_feed(message->scan, data, len);
+	while (rc == 0 && len != 0) {
+		n = WRITE_OCTETS - message->out.len;
+		if (n > len)
+			n = len;
+		buf_add(&message->out, p, n);
+		p += n;
+		len -= n;
+		if (message->out.len == WRITE_OCTETS &&
+		    flush_out(message, err) != 0) {
+			rc = err->code;
+			if (rc == ERR_LIMIT)
+				fail(message, 452, "4.3.1",
+				    "the disk is full");
+			else
+				fail(message, 451, "4.3.0",
+				    "try again later");
+		}
+	}
+	return rc;
+}
+
+static void
+take_span(struct message *message, struct str span)
+{
+	struct err err = ERR_INIT;
+
+	if (message->code != 0 || span.len == 0)
+		return;
+	/* A limit of the header; a failed write has said so already. */
+	if (hygiene_feed(message->hygiene, span.p, span.len, &err) != 0)
+		fail(message, 552, "5.3.4", "header too big");
+}
+
+static void
+check_verdict(struct message *message)
+{
+	const struct session *session = message->session;
+	const struct hygiene_notes *notes = hygiene_notes(message->hygiene);
+	struct err err = ERR_INIT;
+
+	switch (message->data.verdict) {
+	case SMTP_DATA_OK:
+		break;
+	case SMTP_DATA_BAD_LINE_END:
+		fail(message, 550, "5.6.11",
+		    "a line ends with a bare CR or LF");
+		break;
+	case SMTP_DATA_TOO_BIG:
+		fail(message, 552, "5.3.4", "message too big");
+		break;
+	}
+	if (message->code == 0 &&
+	    hygiene_end(message->hygiene, &err) != 0)
+		fail(message, 552, "5.3.4", "header too big");
+	if (message->code == 0 && flush_out(message, &err) != 0)
+		fail(message, err.code == ERR_LIMIT ? 452 : 451,
+		    err.code == ERR_LIMIT ? "4.3.1" : "4.3.0",
+		    err.code == ERR_LIMIT ? "the disk is full" :
+		    "try again later");
+	if (notes->received > session->ingress->hops_max)
+		fail(message, 554, "5.4.6", "too many hops: a mail loop");
+}
+
+static void
+end_of_data(struct message *message)
+{
+	message->is_open = false;
+	check_verdict(message);
+	if (message->code != 0)
+		answer_failure(message);
+	else
+		check_identities(message);
+}
+
+bool
+message_wants_input(const struct message *message)
+{
+	return message != NULL && message->is_open;
+}
+
+static bool
+is_too_slow(const struct message *message)
+{
+	uint64_t ms = when_mono_ms() - message->started_ms;
+
+	return ms > RATE_GRACE_MS && (message->data.size_octets +
+	    message->data.dropped_octets) * 1000 / ms < RATE_OCTETS_PER_S;
+}
+
+bool
+message_input(struct message *message)
+{
+	struct session *session = message->session;
+	struct str in = conn_input(session->conn), span;
+	enum smtp_data_result got = SMTP_DATA_MORE;
+	size_t used, total = 0;
+
+	if (in.len == 0)
+		return false;
+	while (got == SMTP_DATA_MORE && total < in.len) {
+		got = smtp_data_next(&message->data, str_sub(in, total,
+		    in.len), &span, &used);
+		take_span(message, span);
+		total += used;
+	}
+	conn_consume(session->conn, total);
+	conn_deadline(session->conn, session->ingress->timeout_ms);
+	if (got == SMTP_DATA_END)
+		end_of_data(message);
+	else if (is_too_slow(message))
+		session_bye(session, "4.4.2", "too slow");
+	return true;
+}
+
+/* ---- begin ---- */
+
+static void
+on_created(void *ctx, int code, struct ipc_in *in)
+{
+	struct message *message = ctx;
+
+	if (!answered(message))
+		return;
+	if (code == ERR_LIMIT) {
+		answer(message, 452, "4.3.1", "the disk is full");
+		return;
+	}
+	if (code != 0) {
+		answer(message, 451, "4.3.0", "try again later");
+		return;
+	}
+	message->handle = ipc_get_u64(in);
+	message->write_fd = ipc_take_fd(in);
+	message->is_open = true;
+	message->started_ms = when_mono_ms();
+	session_reply(message->session, 354, NULL,
+	    "end with <CR><LF>.<CR><LF>");
+}
+
+void
+message_begin(struct session *session)
+{
+	struct message *message = calloc(1, sizeof(*message));
+	struct ipc_out *out;
+
+	invariant(message != NULL);
+	message->session = session;
+	message->write_fd = -1;
+	message->read_fd = -1;
+	smtp_data_init(&message->data, session->tx.max_octets);
+	message->hygiene = hygiene_new(session->ingress->hostname,
+	    session->role == ROLE_SUBMISSION, take_clean, message);
+	message->scan = scan_new();
+	buf_init(&message->out, WRITE_OCTETS);
+	session->message = message;
+	out = ipc_begin(link_to(message, "blobd"), BLOB_CREATE);
+	ipc_put_u64(out, session->tx.declared_octets);
+	session_wait(session);
+	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_created, message);
+}
