@@ -60,6 +60,14 @@ test_str_utf8(void **state)
 		assert_int_equal(str_is_utf8(str_of(cases[i].in)),
 		    cases[i].want);
 	assert_false(str_is_utf8(str_make("a\0b", 3)));
+	for (i = 0; i < 20; i++) {
+		char text[20] = "abcdefghijklmnopqrs";
+
+		assert_false(str_has_8bit(str_make(text, sizeof(text))));
+		text[i] = '\x80';
+		assert_true(str_has_8bit(str_make(text, sizeof(text))));
+		assert_false(str_has_8bit(str_make(text, i)));
+	}
 }
 
 static void

@@ -183,9 +183,15 @@ str_is_printable(struct str s)
 bool
 str_has_8bit(struct str s)
 {
+	uint64_t word;
 	size_t i;
 
-	for (i = 0; i < s.len; i++)
+	for (i = 0; i + sizeof(word) <= s.len; i += sizeof(word)) {
+		memcpy(&word, s.p + i, sizeof(word));
+		if (word & 0x8080808080808080ULL)
+			return true;
+	}
+	for (; i < s.len; i++)
 		if ((unsigned char)s.p[i] > 0x7f)
 			return true;
 	return false;

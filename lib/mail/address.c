@@ -230,7 +230,7 @@ int
 address_parse(struct arena *arena, struct str text, unsigned flags,
     struct address *address_r, struct err *err)
 {
-	size_t len;
+	size_t len = 0;
 	int rc;
 
 	*address_r = (struct address){ .has_8bit = str_has_8bit(text) };

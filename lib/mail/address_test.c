@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/test.h"
 
+#include "base/when.h"
 #include "mail/address.h"
 
 static void
@@ -226,6 +227,51 @@ test_list_limit(void **state)
 	arena_free(&arena);
 }
 
+static uint64_t
+time_list(const char *piece, size_t n)
+{
+	struct mailbox_list list;
+	struct arena *arena;
+	struct buf in;
+	uint64_t us, best = UINT64_MAX;
+	int i;
+
+	buf_init(&in, 8 << 20);
+	while (n-- > 0)
+		buf_add_cstr(&in, piece);
+	for (i = 0; i < 3; i++) {
+		arena = arena_new(0);
+		us = when_mono_us();
+		mailbox_list_parse(arena, buf_str(&in), &list);
+		us = when_mono_us() - us;
+		arena_free(&arena);
+		best = us < best ? us : best;
+	}
+	buf_fini(&in);
+	return best;
+}
+
+/* Threats: 10,000 addresses. Twice the input, at most 2.5 times the time. */
+static void
+test_linear(void **state)
+{
+	static const char *const pieces[] = {
+		"a@b, ", "(", "\"", "<", "@", ":;", "a ", "a.", "\"a\"",
+		"<@a:", ",",
+	};
+	uint64_t once, twice;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(pieces); i++) {
+		once = time_list(pieces[i], 100000);
+		twice = time_list(pieces[i], 200000);
+		if (twice > once * 5 / 2 + 20000)
+			fail_msg("%s: %d us, %d us", pieces[i], (int)once,
+			    (int)twice);
+	}
+}
+
 /* Threats: From twice, empty, group, encoded-word address, route, comment. */
 static void
 test_from(void **state)
@@ -293,6 +339,7 @@ main(void)
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_list_limit),
+		cmocka_unit_test(test_linear),
 		cmocka_unit_test(test_from),
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/test.h"
 
+#include "base/when.h"
 #include "mail/charset.h"
 
 #define HIKYAKU "\xe9\xa3\x9b\xe8\x84\x9a"	/* U+98DB U+811A */
@@ -150,6 +151,51 @@ test_rfc2047(void **state)
 	buf_fini(&out);
 }
 
+static uint64_t
+time_decode(const char *piece, size_t n)
+{
+	struct buf in, out;
+	uint64_t us, best = UINT64_MAX;
+	int i;
+
+	buf_init(&in, HEADER_FIELD_MAX);
+	buf_init(&out, 8 * HEADER_FIELD_MAX);
+	while (n-- > 0)
+		buf_add_cstr(&in, piece);
+	assert_false(buf_failed(&in));
+	for (i = 0; i < 3; i++) {
+		buf_reset(&out);
+		us = when_mono_us();
+		rfc2047_decode(&out, buf_str(&in));
+		us = when_mono_us() - us;
+		best = us < best ? us : best;
+	}
+	buf_fini(&in);
+	buf_fini(&out);
+	return best;
+}
+
+/* Threats: 100,000 "=?". Twice the input, at most 2.5 times the time. */
+static void
+test_linear(void **state)
+{
+	static const char *const pieces[] = {
+		"=?", "=?a?q?", "=?utf-8?q?a?= ", "=?utf-8?q?a?= \xe9 ",
+		"=?x-y?b?QQ?=", "\x1b$B",
+	};
+	uint64_t once, twice;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(pieces); i++) {
+		once = time_decode(pieces[i], 6000);
+		twice = time_decode(pieces[i], 12000);
+		if (twice > once * 5 / 2 + 20000)
+			fail_msg("%s: %d us, %d us", pieces[i], (int)once,
+			    (int)twice);
+	}
+}
+
 static void
 test_params(void **state)
 {
@@ -194,6 +240,7 @@ main(void)
 		cmocka_unit_test(test_convert),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_rfc2047),
+		cmocka_unit_test(test_linear),
 		cmocka_unit_test(test_params),
 	};
 

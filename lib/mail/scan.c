@@ -187,6 +187,17 @@ fill_multipart(struct scan *scan, struct level *top)
 	part_link(scan);
 }
 
+/* A header that a boundary cut off ends where a body would: the line end in
+ * front of the boundary belongs to that. */
+static void
+clip_header(struct mail_part *part, uint64_t end)
+{
+	if (part->header_at > end)
+		part->header_at = end;
+	part->header_len = end - part->header_at;
+	part->body_at = end;
+}
+
 /* The part on top ends with the line before line_at. */
 static void
 part_close(struct scan *scan)
@@ -199,6 +210,8 @@ part_close(struct scan *scan)
 		part->body_len = end - part->body_at;
 		part->lines = scan->lines - top->lines_before -
 		    (scan->eol_len != 0);
+	} else if (end < part->body_at) {
+		clip_header(part, end);
 	}
 	if (part->kind == MAIL_MULTIPART) {
 		if (!top->is_closed)

@@ -136,8 +136,11 @@ test_structure(void **state)
 		    "text/plain 0+31+3/1" },
 		/* A boundary where a header should be. */
 		{ MULTI("x") "--x\n--x\nA: b\n--x--\n",
-		    "multipart/mixed 0+43+19/4 (text/plain 47+0+0/0, "
-		    "text/plain 51+5+0/0)" },
+		    "multipart/mixed 0+43+19/4 (text/plain 46+0+0/0, "
+		    "text/plain 51+4+0/0)" },
+		{ MULTI("x") "--x\n" MULTI("x--") "--x--\n--x\nA",
+		    "multipart/mixed 0+43+60/5 (multipart/mixed 47+45+5/0 "
+		    "(text/plain 97+0+0/0), text/plain 102+1+0/0)" },
 		{ "Content-Type: message/rfc822\n\nSubject: in\n\nbody\n",
 		    "message/rfc822 0+30+18/3 (text/plain 30+13+5/1)" },
 		{ MULTI("x") "--x\nContent-Type: message/rfc822\n\n"

@@ -74,19 +74,46 @@ is_ascii(char c)
 	return (unsigned char)c < 0x80;
 }
 
-/* Octets of ASCII at the start, less the last when a mark may follow it. */
+/*
+ * Length of a character that folding leaves as it is (ASCII apart): kana,
+ * the common kanji, and their punctuation; 0 for others. Most Japanese text
+ * needs no table for it.
+ */
 static size_t
-ascii_run(struct str s)
+stable_len(const char *p, size_t left)
 {
-	size_t i = 0;
+	const unsigned char *u = (const unsigned char *)p;
+	unsigned c;
 
-	while (i < s.len && is_ascii(s.p[i]))
-		i++;
-	return i < s.len && i > 0 ? i - 1 : i;
+	if (left < 3 || u[0] < 0xe3 || u[0] > 0xe9 || (u[1] & 0xc0) != 0x80 ||
+	    (u[2] & 0xc0) != 0x80)
+		return 0;
+	c = (u[0] & 0xfU) << 12 | (u[1] & 0x3fU) << 6 | (u[2] & 0x3fU);
+	return (c >= 0x4e00 && c <= 0x9fef) || (c >= 0x3041 && c <= 0x3096) ||
+	    (c >= 0x30a1 && c <= 0x30fa) || c == 0x30fc || c == 0x3001 ||
+	    c == 0x3002 ? 3 : 0;
+}
+
+/* Octets at the start that need no table, less the last character when a
+ * mark may follow it. */
+static size_t
+plain_run(struct str s)
+{
+	size_t i = 0, n = 0;
+
+	for (; i < s.len; i += n) {
+		if (is_ascii(s.p[i]))
+			n = 1;
+		else if (stable_len(s.p + i, s.len - i) != 0)
+			n = 3;
+		else
+			break;
+	}
+	return i < s.len ? i - n : i;
 }
 
 static void
-fold_ascii(struct buf *out, struct str s)
+fold_plain(struct buf *out, struct str s)
 {
 	char *to = s.len != 0 ? buf_reserve(out, s.len) : NULL;
 	size_t i;
@@ -117,13 +144,17 @@ cut_long(struct str s)
 	return s.len;
 }
 
-/* The length of a non-ASCII segment, one ASCII octet in front allowed. */
+/* The length of a segment for the table: the character it begins with, and
+ * all up to one before which nothing composes. */
 static size_t
 segment_len(struct str s)
 {
 	size_t i = 1;
 
-	while (i < s.len && i < SEGMENT_MAX && !is_ascii(s.p[i]))
+	if (stable_len(s.p, s.len) != 0)
+		i = 3;
+	while (i < s.len && i < SEGMENT_MAX && !is_ascii(s.p[i]) &&
+	    stable_len(s.p + i, s.len - i) == 0)
 		i++;
 	return i < SEGMENT_MAX ? i : cut_long(str_sub(s, 0, i));
 }
@@ -134,9 +165,9 @@ text_fold(struct buf *out, struct str s)
 	size_t n;
 
 	while (s.len != 0) {
-		n = ascii_run(s);
+		n = plain_run(s);
 		if (n != 0) {
-			fold_ascii(out, str_sub(s, 0, n));
+			fold_plain(out, str_sub(s, 0, n));
 		} else {
 			n = segment_len(s);
 			fold_segment(out, str_sub(s, 0, n));

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/test.h"
 
+#include <unicode/unorm2.h>
+#include <unicode/ustring.h>
+
 #include "mail/text.h"
 
 #define HIKYAKU "\xe9\xa3\x9b\xe8\x84\x9a"
@@ -133,6 +136,49 @@ test_fold(void **state)
 	assert_true(text_contains(STR("Re: " HALF_GA " X"), STR(GA " x")));
 	assert_false(text_contains(STR("Re: X"), STR(GA)));
 	buf_fini(&out);
+}
+
+static void
+expect_as_icu(const UChar *in, int32_t len, const UNormalizer2 *nfkc)
+{
+	UErrorCode status = U_ZERO_ERROR;
+	char utf8[64], want[256];
+	UChar out[64];
+	int32_t utf8_len, want_len, out_len, i;
+	struct buf got;
+
+	u_strToUTF8(utf8, sizeof(utf8), &utf8_len, in, len, &status);
+	out_len = unorm2_normalize(nfkc, in, len, out, 64, &status);
+	for (i = 0; i < out_len; i++)
+		out[i] = out[i] == 0x301c ? '~' : out[i] == 0x2212 ? '-' :
+		    out[i] == 0x2016 ? 0x2225 : out[i];
+	u_strToUTF8(want, sizeof(want), &want_len, out, out_len, &status);
+	assert_true(U_SUCCESS(status));
+	buf_init(&got, 1000);
+	text_fold(&got, str_make(utf8, (size_t)utf8_len));
+	if (!str_eq(buf_str(&got), str_make(want, (size_t)want_len)))
+		fail_msg("U+%04X", in[0]);
+	buf_fini(&got);
+}
+
+/* What needs no table folds as the table would, also before a mark. */
+static void
+test_fold_all(void **state)
+{
+	UErrorCode status = U_ZERO_ERROR;
+	const UNormalizer2 *nfkc = unorm2_getNFKCCasefoldInstance(&status);
+	unsigned c;
+
+	(void)state;
+	for (c = 1; c < 0xfffe; c++) {
+		if (c >= 0xd800 && c < 0xe000)
+			continue;
+		expect_as_icu((const UChar[]){ (UChar)c }, 1, nfkc);
+		expect_as_icu((const UChar[]){ (UChar)c, 0x3099 }, 2, nfkc);
+		expect_as_icu((const UChar[]){ 0x30ab, (UChar)c, 0x301 }, 3,
+		    nfkc);
+		expect_as_icu((const UChar[]){ 'A', (UChar)c, 'E' }, 3, nfkc);
+	}
 }
 
 static uint64_t
@@ -316,6 +362,7 @@ main(void)
 		cmocka_unit_test(test_transfer),
 		cmocka_unit_test(test_html),
 		cmocka_unit_test(test_fold),
+		cmocka_unit_test(test_fold_all),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_search_long),
 		cmocka_unit_test(test_message),
