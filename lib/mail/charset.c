@@ -4,6 +4,8 @@
 #include <unicode/uclean.h>
 #include <unicode/ucnv.h>
 #include <unicode/udata.h>
+#include <unicode/uidna.h>
+#include <unicode/unorm2.h>
 
 #define NAME_MAX_OCTETS 40U
 #define CHUNK_OCTETS 4096U
@@ -198,6 +200,10 @@ charset_init(void)
 			touch(aliases[i].icu);
 	for (i = 0; i < COUNT(others); i++)
 		touch(others[i]);
+	/* Not charsets, but read from the same file: folding and domains. */
+	(void)unorm2_getNFKCCasefoldInstance(&status);
+	status = U_ZERO_ERROR;
+	uidna_close(uidna_openUTS46(UIDNA_DEFAULT, &status));
 }
 
 bool

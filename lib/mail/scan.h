@@ -42,7 +42,7 @@ void scan_feed(struct scan *scan, const void *data, size_t len);
 /* The message is over. Call it once; valid until scan_free(). */
 const struct mail_summary *scan_end(struct scan *scan);
 
-/* Octets fed so far, and memory held (for limits of the caller). */
+/* Octets fed so far. */
 uint64_t scan_size(const struct scan *scan);
 
 #endif

@@ -481,10 +481,8 @@ place(struct builder *b, struct mail_summary *summary, uint16_t i)
 }
 
 static bool
-descend(struct builder *b, struct mail_part *part, uint16_t i)
+descend(struct builder *b, const struct mail_part *part, uint16_t i)
 {
-	/* Ancestors that expect nothing more still count as depth. */
-	part->depth = (uint16_t)(i == 0 ? 1 : part->depth);
 	if (part->children == 0)
 		return true;
 	if (b->depth == SUMMARY_DEPTH_MAX)
@@ -516,9 +514,8 @@ get_parts(struct reader *r, struct mail_summary *summary)
 		    (i == 0 && part->envelope != NULL) ||
 		    !place(&b, summary, (uint16_t)i))
 			return false;
-		if (i != 0)
-			part->depth = (uint16_t)
-			    (summary->parts[part->parent].depth + 1);
+		part->depth = i == 0 ? 1 : (uint16_t)
+		    (summary->parts[part->parent].depth + 1);
 		if (part->depth > SUMMARY_DEPTH_MAX ||
 		    !descend(&b, part, (uint16_t)i))
 			return false;
