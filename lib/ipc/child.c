@@ -229,8 +229,7 @@ child_link(struct child *child, const char *server)
 	for (i = 0; calls != NULL && calls[i].server != NULL; i++)
 		if (strcmp(calls[i].server, server) == 0)
 			return inner(child)->calls[i];
-	invariant(!"a link that spec->calls does not name");
-	return NULL;
+	invariant_failed("a link that spec->calls names", __FILE__, __LINE__);
 }
 
 struct ipc_link *

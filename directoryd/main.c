@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * directoryd: the only process on the directory: lookups for the mail
+ * programs, and every change.
+ */
+#include "base/log.h"
+#include "directoryd/admin.h"
+#include "ipc/child.h"
+
+#define USAGE_FLUSH_MS 5000
+#define FULL_MAX 60000		/* octets of a reply's rows */
+
+struct directoryd {
+	struct child *child;
+	struct directory *dir;
+	struct loop_timer usage_timer;
+	struct arena *arena;	/* of one request */
+	const char *path;
+	struct list clients;
+};
+
+struct client {
+	struct list node;
+	struct directoryd *d;
+	struct ipc_link *link;
+	bool wants_changes;
+};
+
+static struct directoryd *
+of(struct ipc_link *link)
+{
+	struct client *client = ipc_link_ctx(link);
+
+	arena_reset(client->d->arena);
+	return client->d;
+}
+
+static void
+refuse(struct ipc_req *req, int code, const struct err *err)
+{
+	ipc_reply_err(req, code, "%s", err_text(err));
+}
+
+/* ---- RCPT ---- */
+
+static enum dir_verdict
+verdict_of(const struct directory_leaf *leaves, size_t n)
+{
+	enum dir_verdict verdict = DIR_V_UNKNOWN;
+	size_t i;
+
+	/* One good target is enough; else the kindest reason. */
+	for (i = 0; i < n; i++) {
+		if (leaves[i].kind == DIRECTORY_LEAF_ACCOUNT &&
+		    !leaves[i].is_full)
+			return DIR_V_LOCAL;
+		if (leaves[i].kind == DIRECTORY_LEAF_ACCOUNT)
+			verdict = DIR_V_FULL;
+		else if (leaves[i].kind == DIRECTORY_LEAF_REMOTE)
+			return DIR_V_LOCAL;
+		else if (leaves[i].kind == DIRECTORY_LEAF_DISABLED &&
+		    verdict == DIR_V_UNKNOWN)
+			verdict = DIR_V_DISABLED;
+	}
+	return verdict;
+}
+
+static void
+on_rcpt(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	uint64_t sender_account = ipc_get_u64(in);
+	struct str sender = ipc_get_str(in), recipient = ipc_get_str(in);
+	struct directory_domain domain = { .tenant = 0 };
+	enum dir_verdict verdict = DIR_V_REMOTE;
+	struct directory_leaf *leaves;
+	struct err err = ERR_INIT;
+	struct ipc_out *out;
+	struct str canon;
+	size_t n;
+	int rc;
+
+	(void)sender_account;
+	(void)sender;
+	rc = directory_canon(d->arena, recipient, &canon, &err);
+	if (rc == 0) {
+		rc = directory_domain_of(d->dir, canon, d->arena, &domain,
+		    NULL);
+		if (rc == 0 || str_rfind(canon, '@') == STR_NPOS) {
+			rc = directory_resolve(d->dir, canon, d->arena,
+			    &leaves, &n, &err);
+			verdict = verdict_of(leaves, n);
+		} else if (rc == ERR_NOTFOUND) {
+			rc = 0;
+		}
+	}
+	if (rc != 0) {
+		refuse(req, rc, &err);
+		return;
+	}
+	out = ipc_reply_begin(req);
+	ipc_put_u64(out, (uint64_t)verdict);
+	ipc_put_u64(out, domain.tenant);
+	ipc_put_u64(out, domain.message_octets);
+	ipc_put_u64(out, domain.message_recipients);
+	ipc_put_str(out, STR(""));
+	ipc_reply_end(out, -1);
+}
+
+/* ---- senders ---- */
+
+static void
+on_sender(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	uint64_t id = ipc_get_u64(in);
+	struct directory_account account;
+	struct err err = ERR_INIT;
+	struct ipc_out *out;
+	int rc;
+
+	rc = directory_account_get(d->dir, id, d->arena, &account, &err);
+	if (rc != 0) {
+		refuse(req, rc, &err);
+		return;
+	}
+	out = ipc_reply_begin(req);
+	ipc_put_u64(out, account.message_octets);
+	ipc_put_u64(out, account.message_recipients);
+	while (ipc_more(in))
+		ipc_put_bool(out, account.is_enabled &&
+		    directory_may_send_as(d->dir, id, ipc_get_str(in),
+		    NULL) == 0);
+	ipc_reply_end(out, -1);
+}
+
+/* ---- routes ---- */
+
+static const struct {
+	enum dir_route route;
+	const char *reason;	/* NULL: the address */
+} routes[] = {
+	[DIRECTORY_LEAF_ACCOUNT] = { DIR_R_ACCOUNT, NULL },
+	[DIRECTORY_LEAF_REMOTE] = { DIR_R_REMOTE, NULL },
+	[DIRECTORY_LEAF_UNKNOWN] = { DIR_R_REFUSED, "no such user here" },
+	[DIRECTORY_LEAF_DISABLED] = { DIR_R_REFUSED, "mailbox disabled" },
+	[DIRECTORY_LEAF_LOOP] = { DIR_R_REFUSED,
+	    "aliases and forwards go in circles or too deep" },
+};
+
+/* Rows of one recipient; false when they do not fit any more. */
+static bool
+put_routes(struct ipc_out *out, uint64_t index,
+    const struct directory_leaf *leaves, size_t n)
+{
+	struct str text;
+	size_t need = 0, i;
+
+	for (i = 0; i < n; i++)
+		need += leaves[i].address.len + 96;
+	if (need > ipc_room(out))
+		return false;
+	for (i = 0; i < n; i++) {
+		text = routes[leaves[i].kind].reason != NULL ?
+		    str_of(routes[leaves[i].kind].reason) :
+		    leaves[i].address;
+		ipc_put_u64(out, index);
+		ipc_put_u64(out, (uint64_t)routes[leaves[i].kind].route);
+		ipc_put_u64(out, leaves[i].account);
+		ipc_put_str(out, text);
+	}
+	return true;
+}
+
+static void
+on_route(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	struct directory_leaf *leaves, none = {
+		.kind = DIRECTORY_LEAF_UNKNOWN };
+	struct ipc_out *out = ipc_reply_begin(req);
+	struct err err = ERR_INIT;
+	uint64_t index;
+	size_t n;
+	int rc = 0;
+
+	while (ipc_more(in)) {
+		index = ipc_get_u64(in);
+		rc = directory_resolve(d->dir, ipc_get_str(in), d->arena,
+		    &leaves, &n, &err);
+		if (rc == ERR_SYNTAX || (rc == 0 && n == 0)) {
+			leaves = &none;
+			n = 1;
+			rc = 0;
+			err_clear(&err);
+		}
+		if (rc != 0 || !put_routes(out, index, leaves, n))
+			break;
+	}
+	if (rc != 0)
+		refuse(req, rc, &err);
+	else
+		ipc_reply_end(out, -1);
+}
+
+/* ---- accounts ---- */
+
+static void
+on_login(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	struct directory_account account;
+	struct err err = ERR_INIT;
+	struct ipc_out *out;
+	struct str canon;
+	int rc;
+
+	rc = directory_canon(d->arena, ipc_get_str(in), &canon, &err);
+	if (rc == 0)
+		rc = directory_account_find(d->dir, canon, d->arena, &account,
+		    &err);
+	if (rc != 0) {
+		refuse(req, rc == ERR_SYNTAX ? ERR_NOTFOUND : rc, &err);
+		return;
+	}
+	out = ipc_reply_begin(req);
+	ipc_put_u64(out, account.id);
+	ipc_put_u64(out, account.tenant);
+	ipc_put_str(out, account.address);
+	ipc_put_bool(out, account.is_enabled);
+	ipc_reply_end(out, -1);
+}
+
+static void
+on_account(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	struct directory_account account;
+	struct err err = ERR_INIT;
+	struct ipc_out *out;
+	int rc = directory_account_get(d->dir, ipc_get_u64(in), d->arena,
+	    &account, &err);
+
+	if (rc != 0) {
+		refuse(req, rc, &err);
+		return;
+	}
+	out = ipc_reply_begin(req);
+	ipc_put_str(out, account.address);
+	ipc_put_u64(out, account.tenant);
+	ipc_put_u64(out, account.quota_octets);
+	ipc_put_bool(out, account.is_enabled);
+	ipc_put_str(out, account.language);
+	ipc_reply_end(out, -1);
+}
+
+static void
+on_usage(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	uint64_t account, octets, messages;
+
+	(void)req;
+	while (ipc_more(in)) {
+		account = ipc_get_u64(in);
+		octets = ipc_get_u64(in);
+		messages = ipc_get_u64(in);
+		directory_usage(d->dir, account, octets, messages,
+		    ipc_get_u64(in));
+	}
+	if (!loop_timer_is_set(&d->usage_timer))
+		loop_timer_start(&d->usage_timer, USAGE_FLUSH_MS);
+}
+
+static void
+on_usage_timer(void *arg)
+{
+	struct directoryd *d = arg;
+	struct err err = ERR_INIT;
+
+	if (directory_usage_flush(d->dir, &err) != 0)
+		ev_warn(NULL, "directory.usage.failed", EV_ERR(&err));
+}
+
+/* ---- changes ---- */
+
+static void
+tell_changes(struct directoryd *d, const struct admin_call *call)
+{
+	struct client *client, *tmp;
+	struct ipc_out *out;
+	size_t i;
+
+	for (i = 0; i < call->changes_len; i++)
+		list_each(client, tmp, &d->clients, struct client, node) {
+			if (!client->wants_changes)
+				continue;
+			out = ipc_begin(client->link, DIR_CHANGED);
+			ipc_put_u64(out, call->changes[i].account);
+			ipc_put_bool(out, call->changes[i].ends_sessions);
+			(void)ipc_send(out, -1);
+		}
+}
+
+static void
+on_admin(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	struct admin_call call = { .dir = d->dir, .arena = d->arena };
+	struct str noun, verb, text;
+	struct err err = ERR_INIT;
+	struct ipc_out *out;
+	char *result;
+	json_t *args;
+	int rc;
+
+	call.actor = ipc_get_str(in);
+	noun = ipc_get_str(in);
+	verb = ipc_get_str(in);
+	text = ipc_get_str(in);
+	args = json_loadb(text.p, text.len, JSON_REJECT_DUPLICATES, NULL);
+	call.args = args;
+	call.result = json_object();
+	rc = json_is_object(args) ? admin_run(&call, noun, verb, &err) :
+	    err_set(&err, ERR_SYNTAX, "arguments are no object");
+	if (rc != 0) {
+		refuse(req, rc, &err);
+	} else {
+		result = json_dumps(call.result, JSON_COMPACT);
+		invariant(result != NULL);
+		out = ipc_reply_begin(req);
+		ipc_put_str(out, str_of(result));
+		ipc_reply_end(out, -1);
+		free(result);
+		tell_changes(d, &call);
+	}
+	json_decref(args);
+	json_decref(call.result);
+}
+
+static ipc_handler *const handlers[] = {
+	[DIR_RCPT] = on_rcpt,
+	[DIR_SENDER] = on_sender,
+	[DIR_ROUTE] = on_route,
+	[DIR_LOGIN] = on_login,
+	[DIR_ACCOUNT] = on_account,
+	[DIR_USAGE] = on_usage,
+	[DIR_ADMIN] = on_admin,
+	[DIR_CHANGED] = NULL,
+};
+
+/* ---- clients ---- */
+
+static const struct {
+	const char *peer;
+	uint64_t allowed;
+	bool wants_changes;
+} peers[] = {
+	{ "smtpd", 1U << DIR_RCPT | 1U << DIR_SENDER, false },
+	{ "queued", 1U << DIR_ROUTE, false },
+	{ "authd", 1U << DIR_LOGIN, true },
+	{ "mboxd", 1U << DIR_ACCOUNT | 1U << DIR_USAGE, true },
+	{ "admind", 1U << DIR_ADMIN | 1U << DIR_LOGIN, false },
+};
+
+static void
+on_client_gone(void *ctx, struct ipc_link *link)
+{
+	struct client *client = ctx;
+
+	ipc_link_free(&link);
+	list_del(&client->node);
+	free(client);
+}
+
+static void
+came(struct child *child, struct str peer, int fd)
+{
+	struct directoryd *d = child->ctx;
+	struct client *client = calloc(1, sizeof(*client));
+	uint64_t allowed = 0;
+	size_t i;
+
+	invariant(client != NULL);
+	client->d = d;
+	for (i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
+		if (str_eq(peer, str_of(peers[i].peer))) {
+			allowed = peers[i].allowed;
+			client->wants_changes = peers[i].wants_changes;
+		}
+	list_add(&d->clients, &client->node);
+	client->link = ipc_serve(child->loop, &ipc_dir, fd, peer, handlers,
+	    client, on_client_gone);
+	ipc_link_allow(client->link, allowed);
+}
+
+/* ---- life ---- */
+
+static int
+prepare(struct child *child, struct err *err)
+{
+	struct directoryd *d = child->ctx;
+
+	(void)err;
+	d->child = child;
+	child->sandbox.user = "_hikyaku-directoryd";
+	child->sandbox.groups = SB_FILES;
+	child->sandbox.files_max = 256;
+	d->path = child_enter_dir(child, "data/directory",
+	    SB_READ | SB_WRITE);
+	return 0;
+}
+
+static int
+start(struct child *child, struct err *err)
+{
+	struct directoryd *d = child->ctx;
+	char path[4096];
+
+	list_init(&d->clients);
+	d->arena = arena_new(65536);
+	loop_timer_init(&d->usage_timer, child->loop, on_usage_timer, d);
+	(void)snprintf(path, sizeof(path), "%s/directory.db", d->path);
+	return directory_open(&d->dir, path, err);
+}
+
+static void
+stop(struct child *child)
+{
+	struct directoryd *d = child->ctx;
+
+	directory_close(&d->dir);
+	child_exit(child);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct child_serve serves[] = {
+		{ .proto = &ipc_dir, .accept = came },
+		{ .proto = NULL },
+	};
+	static const struct child_spec spec = {
+		.name = "directoryd", .ctx_size = sizeof(struct directoryd),
+		.serves = serves, .prepare = prepare, .start = start,
+		.stop = stop,
+	};
+
+	return child_main(argc, argv, &spec);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * sql: the directory's statements and migrations, private to lib/directory.
+ */
+#ifndef DIRECTORY_SQL_H
+#define DIRECTORY_SQL_H
+
+#include "db/db.h"
+
+enum directory_statement {
+	LOG_ADD, LOG_READ,
+	TENANT_ADD, TENANT_FIND, TENANT_DELETE, TENANT_LIST, TENANT_USED,
+	DOMAIN_ADD, DOMAIN_FIND, DOMAIN_SET, DOMAIN_DELETE, DOMAIN_LIST,
+	PLAN_PUT, PLAN_FIND, PLAN_DELETE, PLAN_LIST, PLAN_USED,
+	ACCOUNT_ADD, ACCOUNT_GET, ACCOUNT_FIND, ACCOUNT_SET, ACCOUNT_DELETE,
+	ACCOUNT_LIST, ACCOUNT_COUNT, ACCOUNT_USAGE,
+	PAIR_ADD, PAIR_DELETE, PAIR_DELETE_ALL, PAIR_LIST, PAIR_OF,
+	PAIR_HAS, PAIR_DELETE_OWNED,
+	FIRST_DOMAIN,
+	DIRECTORY_STATEMENTS
+};
+
+extern const struct db_schema directory_schema;
+
+#endif
