@@ -14,6 +14,7 @@
 
 #define READ_OCTETS 16384
 #define OUT_SLACK_OCTETS 65536
+#define LAST_WORD_MS 5000
 
 struct conn {
 	struct loop *loop;
@@ -122,7 +123,14 @@ on_deadline(void *arg)
 	struct conn *conn = arg;
 
 	enter(conn);
-	conn_end(conn, CONN_TIMEOUT);
+	/* A client that does not read its last word gets no second one. */
+	if (conn->ops->on_late != NULL && !conn->is_finishing &&
+	    !conn->is_shaking) {
+		loop_timer_start(&conn->timer, LAST_WORD_MS);
+		conn->ops->on_late(conn->ctx);
+	} else {
+		conn_end(conn, CONN_TIMEOUT);
+	}
 	leave(conn);
 }
 
@@ -503,6 +511,13 @@ conn_free(struct conn **connp)
 	conn->is_freed = true;
 	conn->is_ended = true;
 	leave(conn);
+}
+
+void
+conn_set_ops(struct conn *conn, const struct conn_ops *ops, void *ctx)
+{
+	conn->ops = ops;
+	conn->ctx = ctx;
 }
 
 void

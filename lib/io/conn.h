@@ -40,12 +40,18 @@ struct conn_ops {
 	void (*on_drained)(void *ctx);		/* may be NULL */
 	void (*on_tls)(void *ctx);		/* handshake done; may be NULL */
 	void (*on_end)(void *ctx, enum conn_end why);
+	/* The deadline has passed: say a last word and conn_finish(). NULL:
+	 * on_end(CONN_TIMEOUT) at once. */
+	void (*on_late)(void *ctx);
 };
 
 /* in_max bounds unread input, out_max is where conn_is_full() begins (the
  * hard limit is out_max + 64 KiB: past it the conn ends with CONN_ERROR). */
 struct conn *conn_new(struct loop *loop, int fd, size_t in_max,
     size_t out_max, const struct conn_ops *ops, void *ctx);
+
+/* From now on somebody else is called back (the login is over). */
+void conn_set_ops(struct conn *conn, const struct conn_ops *ops, void *ctx);
 
 /* Close at once, unsent output is lost; *conn becomes NULL. */
 void conn_free(struct conn **conn);
