@@ -139,9 +139,22 @@ imap_parse_date_time(struct str s, int64_t *date_s_r)
 	return 0;
 }
 
+static void
+put_digits(char *p, int value, int count, char pad)
+{
+	while (count-- > 0) {
+		p[count] = pad;
+		if (value != 0 || pad == '0')
+			p[count] = (char)('0' + value % 10);
+		value /= 10;
+	}
+}
+
 void
 imap_put_date_time(struct buf *out, int64_t date_s)
 {
+	static const char text[] = "\"dd-Mon-yyyy hh:mm:ss +0000\"";
+	char *p;
 	int64_t days = date_s / 86400;
 	int64_t s = date_s % 86400;
 	int year, month, day;
@@ -154,7 +167,15 @@ imap_put_date_time(struct buf *out, int64_t date_s)
 	if (days < imap_day(1, 1, 1) || days > imap_day(9999, 12, 31))
 		days = s = 0;
 	civil((int32_t)days, &year, &month, &day);
-	buf_addf(out, "\"%2d-%s-%04d %02d:%02d:%02d +0000\"", day,
-	    imap_months[month - 1], year, (int)(s / 3600),
-	    (int)(s / 60 % 60), (int)(s % 60));
+	p = buf_reserve(out, sizeof(text));
+	if (p == NULL)
+		return;
+	memcpy(p, text, sizeof(text));
+	put_digits(p + 1, day, 2, ' ');
+	memcpy(p + 4, imap_months[month - 1], 3);
+	put_digits(p + 8, year, 4, '0');
+	put_digits(p + 13, (int)(s / 3600), 2, '0');
+	put_digits(p + 16, (int)(s / 60 % 60), 2, '0');
+	put_digits(p + 19, (int)(s % 60), 2, '0');
+	buf_grow(out, sizeof(text) - 1);
 }

@@ -15,15 +15,19 @@ can_quote(struct str s)
 static void
 put_quoted(struct buf *out, struct str s)
 {
+	char *to = buf_reserve(out, s.len * 2 + 2), *p = to;
 	size_t i;
 
-	buf_add_char(out, '"');
+	if (to == NULL)
+		return;
+	*p++ = '"';
 	for (i = 0; i < s.len; i++) {
 		if (s.p[i] == '"' || s.p[i] == '\\')
-			buf_add_char(out, '\\');
-		buf_add_char(out, s.p[i]);
+			*p++ = '\\';
+		*p++ = s.p[i];
 	}
-	buf_add_char(out, '"');
+	*p++ = '"';
+	buf_grow(out, (size_t)(p - to));
 }
 
 void

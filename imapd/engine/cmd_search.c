@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: ISC */
+/* SEARCH and UID SEARCH: the walk over the mailbox, level by level. */
+#include "imapd/engine/engine_int.h"
+#include "imapd/engine/search.h"
+
+#define TEXT_SLICE (128U << 10)
+#define BADCHARSET "[BADCHARSET (US-ASCII UTF-8 ISO-2022-JP Shift_JIS " \
+	"EUC-JP ISO-8859-1)] Unknown charset"
+
+struct search_job {
+	struct search *search;
+	size_t index;			/* the next message */
+	size_t hint;
+	const struct store_msg *msgs;	/* for this run */
+	size_t count;
+	struct store_reader *reader;	/* for this run */
+	struct imap_message message;
+	struct store_msg msg;
+	enum search_level level;	/* of this message, read so far */
+	struct mail_text *text;
+	struct search_group *group;	/* under way */
+};
+
+static void
+search_cleanup(struct imap_session *s)
+{
+	struct search_job *job = s->job;
+
+	store_reader_end(&job->reader);
+	mail_text_free(&job->text);
+	message_fini(&job->message);
+	search_free(&job->search);
+}
+
+static struct search_job *
+search_begin(struct imap_session *s)
+{
+	struct search_job *job = arena_new_of(s->arena, struct search_job);
+	struct err err = ERR_INIT;
+	int ret;
+
+	if (s->cmd.u.search.has_return) {
+		imap_reply(s, "BAD", "RETURN is not supported");
+		return NULL;
+	}
+	ret = search_new(&s->cmd.u.search, s->view, s->store, s->arena,
+	    &job->search, &err);
+	if (ret != 0) {
+		imap_reply(s, ret == ERR_NOTFOUND ? "NO" : "BAD",
+		    ret == ERR_NOTFOUND ? BADCHARSET : "No saved result");
+		return NULL;
+	}
+	message_init(&job->message, s->store);
+	job->search->message = &job->message;
+	s->job = job;
+	s->cleanup = search_cleanup;
+	buf_add_cstr(&s->out, "* SEARCH");
+	return job;
+}
+
+static int
+load_msgs(struct imap_session *s, struct search_job *job)
+{
+	struct err err = ERR_INIT;
+
+	if (store_messages(s->store, s->view->mailbox, &job->msgs,
+	    &job->count, &err) == 0)
+		return 0;
+	imap_reply_err(s, &err);
+	return err.code;
+}
+
+/* --- reading a message --------------------------------------------- */
+
+enum read { READ_OK, READ_MORE, READ_FAILED };
+
+static enum read
+read_summary(struct imap_session *s, struct search_job *job)
+{
+	if (job->message.scan == NULL && job->message.summary == NULL) {
+		if (job->reader == NULL)
+			job->reader = store_reader_begin(s->store);
+		if (message_load(&job->message, job->reader,
+		    job->msg.message, NULL) != 0)
+			return READ_FAILED;
+		if (message_has_summary(&job->message))
+			return READ_OK;
+		store_reader_end(&job->reader);
+		if (message_load(&job->message, NULL, job->msg.message,
+		    NULL) != 0)
+			return READ_FAILED;
+	}
+	store_reader_end(&job->reader);
+	if (!message_make_summary(&job->message))
+		return READ_MORE;
+	if (job->message.is_broken || load_msgs(s, job) != 0)
+		return READ_FAILED;
+	return READ_OK;
+}
+
+/* From here on a message is looked at over several runs: a row from a
+ * reader would not last. */
+static enum read
+keep_row(struct search_job *job)
+{
+	if (job->reader == NULL)
+		return READ_OK;
+	store_reader_end(&job->reader);
+	message_end(&job->message);
+	if (message_load(&job->message, NULL, job->msg.message, NULL) != 0 ||
+	    !message_has_summary(&job->message))
+		return READ_FAILED;
+	return READ_OK;
+}
+
+static enum read
+read_header(struct imap_session *s, struct search_job *job)
+{
+	(void)s;
+	if (keep_row(job) != READ_OK || !message_open(&job->message) ||
+	    mail_view_header(&job->message.view, job->message.summary,
+	    job->message.arena, &job->search->header, NULL) != 0)
+		return READ_FAILED;
+	job->group = job->search->groups;
+	return READ_OK;
+}
+
+/* One slice of one group's pass over the text. */
+static enum read
+read_text(struct imap_session *s, struct search_job *job)
+{
+	struct search_group *g = job->group;
+	bool is_done = false;
+
+	(void)s;
+	if (g == NULL)
+		return READ_OK;
+	if (job->text == NULL) {
+		text_search_reset(g->search);
+		job->text = mail_text_new(&job->message.view,
+		    job->message.summary, g->what);
+	}
+	if (mail_text_search_step(job->text, g->search, TEXT_SLICE, &is_done,
+	    NULL) != 0)
+		return READ_FAILED;
+	if (!is_done)
+		return READ_MORE;
+	g->found = text_search_found(g->search);
+	mail_text_free(&job->text);
+	job->group = g->next;
+	return g->next == NULL ? READ_OK : READ_MORE;
+}
+
+static enum read (*const readers[])(struct imap_session *,
+    struct search_job *) = {
+	[SEARCH_SUMMARY] = read_summary,
+	[SEARCH_HEADER] = read_header,
+	[SEARCH_BODY] = read_text,
+};
+
+/* --- the walk ------------------------------------------------------ */
+
+static void
+next_message(struct search_job *job)
+{
+	mail_text_free(&job->text);
+	message_end(&job->message);
+	job->level = SEARCH_ROW;
+	job->index++;
+}
+
+static void
+put_match(struct imap_session *s, const struct search_job *job)
+{
+	buf_add_char(&s->out, ' ');
+	buf_add_u64(&s->out, s->cmd.is_uid ? job->msg.uid : job->index + 1);
+}
+
+/* Read one level more; false: go on later. What cannot be read matches
+ * nothing. */
+static bool
+read_more(struct imap_session *s, struct search_job *job)
+{
+	enum read read = readers[job->level + 1](s, job);
+
+	if (read == READ_FAILED) {
+		next_message(job);
+		return true;
+	}
+	if (read == READ_OK)
+		job->level++;
+	return read == READ_OK || !engine_slice_over(s->host);
+}
+
+/* Begin with a message; false: it is gone. */
+static bool
+take_message(struct imap_session *s, struct search_job *job)
+{
+	const struct store_msg *msg = view_msg(s->view, job->index,
+	    job->msgs, job->count, &job->hint);
+
+	if (msg == NULL)
+		return false;
+	job->msg = *msg;
+	job->search->msg = &job->msg;
+	job->search->number = job->index + 1;
+	return true;
+}
+
+/* Look at message index; false: not done with it. */
+static bool
+look(struct imap_session *s, struct search_job *job)
+{
+	enum search_answer answer;
+
+	if (job->level == SEARCH_ROW && job->message.scan == NULL &&
+	    !take_message(s, job)) {
+		next_message(job);
+		return true;
+	}
+	if (job->text == NULL || job->level == SEARCH_BODY) {
+		answer = search_eval(job->search, job->level);
+		if (answer != SEARCH_UNKNOWN || job->level == SEARCH_BODY) {
+			if (answer == SEARCH_YES)
+				put_match(s, job);
+			next_message(job);
+			return true;
+		}
+	}
+	return read_more(s, job);
+}
+
+static bool
+search_go(struct imap_session *s, struct search_job *job)
+{
+	unsigned n = 0;
+
+	while (job->index < s->view->count) {
+		if (imap_is_full(s) ||
+		    (++n % 32 == 0 && engine_slice_over(s->host)) ||
+		    !look(s, job))
+			return false;
+	}
+	return true;
+}
+
+/* RFC 3501 section 6.4.4: SEARCH */
+enum imap_run
+imap_run_search(struct imap_session *s)
+{
+	struct search_job *job = s->job;
+	bool is_done;
+
+	if (job == NULL) {
+		job = search_begin(s);
+		if (job == NULL)
+			return RUN_DONE;
+	}
+	if (load_msgs(s, job) == 0) {
+		is_done = search_go(s, job);
+		/* Rows of a reader do not outlive the run. */
+		if (!is_done && job->reader != NULL && job->level != SEARCH_ROW &&
+		    keep_row(job) != READ_OK)
+			next_message(job);
+		store_reader_end(&job->reader);
+		if (!is_done && s->reply.len == 0)
+			return RUN_MORE;
+	}
+	buf_add(&s->out, "\r\n", 2);
+	if (s->reply.len == 0)
+		imap_ok(s);
+	return RUN_DONE;
+}
