@@ -62,7 +62,7 @@ flush_batch(const struct flush *flush, struct list *batch)
 	int code = 0;
 
 	if (batch->next->next == batch)
-		code = flush_one(list_first(batch, struct job, node));
+		code = flush_one(list_entry(batch->next, struct job, node));
 	else if (syncfs(flush->fs_fd) == -1)
 		code = -errno;
 	list_each(job, tmp, batch, struct job, node) {

@@ -278,8 +278,14 @@ enter_landlock(const struct sandbox *sandbox, int abi, struct err *err)
 static int
 limit(int resource, uint64_t value, struct err *err)
 {
-	struct rlimit rl = { value, value };
+	struct rlimit rl = { value, value }, had;
 
+	/* Not more than is allowed: a container may lack the right to raise
+	 * a hard limit. */
+	if (getrlimit((__rlimit_resource_t)resource, &had) == 0 &&
+	    had.rlim_max != RLIM_INFINITY && rl.rlim_max > had.rlim_max &&
+	    setrlimit((__rlimit_resource_t)resource, &rl) == -1)
+		rl.rlim_cur = rl.rlim_max = had.rlim_max;
 	if (setrlimit((__rlimit_resource_t)resource, &rl) == -1)
 		return err_set_errno(err, ERR_TEMP, "setrlimit");
 	return 0;

@@ -206,7 +206,7 @@ put_trace(struct message *message, struct buf *trace)
 	    (unsigned long long)when_wall_us());
 	received.id = str_of(id);
 	if (session->tx.recipients_len == 1)
-		received.recipient = list_first(&session->tx.recipients,
+		received.recipient = list_entry(session->tx.recipients.next,
 		    struct recipient, node)->address;
 	build_received(trace, &received);
 	if (session->role != ROLE_SUBMISSION)

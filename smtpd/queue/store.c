@@ -236,7 +236,9 @@ queue_store_reserve(struct queue_store *store, uint64_t *id_r,
 		    errno != EEXIST)
 			return err_set_errno(err, errno == ENOSPC ?
 			    ERR_LIMIT : ERR_TEMP, "%s", dir);
-		(void)fchmodat(store->dir_fd, dir, 02770, 0);
+		/* The umask may have taken blobd's group away. */
+		if (fchmodat(store->dir_fd, dir, 02770, 0) == -1)
+			return err_set_errno(err, ERR_TEMP, "%s", dir);
 		store->made_dir = id / IDS_PER_DIR + 1;
 	}
 	*id_r = id;
