@@ -321,13 +321,14 @@ view_tell(struct imap_view *view, struct store *store, struct buf *out,
 	size_t count;
 	bool is_changed = view->checked != store_modseq(store);
 
+	/* A new keyword alone is no change of the mailbox. */
+	tell_keywords(view, store, out);
 	if (!is_changed && view->scan_modseq == 0 &&
 	    !(view->has_gone && may_expunge))
 		return VIEW_DONE;
 	box = store_mailbox_by_id(store, view->mailbox);
 	if (!is_same(view, box))
 		return VIEW_DELETED;
-	tell_keywords(view, store, out);
 	if (store_messages(store, view->mailbox, &msgs, &count, err) != 0)
 		return VIEW_FAILED;
 	/* All that is there and old was here before: fewer means gone. */
