@@ -407,6 +407,9 @@ account_plan_new(struct admin_call *call, const json_t *args,
 	rc = directory_domain_of(call->dir, a->address, call->arena, d, err);
 	if (rc != 0)
 		return rc;
+	rc = directory_domain_find(call->dir, d->name, call->arena, d, err);
+	if (rc != 0)
+		return rc;
 	at = str_rfind(a->address, '@');
 	a->local = str_sub(a->address, 0, at);
 	a->domain = d->id;

@@ -242,11 +242,12 @@ directory_domain_add(struct directory *dir,
 	return id_by_name(dir, DOMAIN_FIND, domain->name, id_r, err);
 }
 
-int
-directory_domain_find(struct directory *dir, struct str name,
-    struct arena *arena, struct directory_domain *domain_r, struct err *err)
+static int
+domain_get(struct directory *dir, enum directory_statement statement,
+    struct str name, struct arena *arena, struct directory_domain *domain_r,
+    struct err *err)
 {
-	struct db_query *q = db_query(dir->db, DOMAIN_FIND);
+	struct db_query *q = db_query(dir->db, statement);
 	int rc;
 
 	db_bind_str(q, 2, name);
@@ -259,6 +260,20 @@ directory_domain_find(struct directory *dir, struct str name,
 		return err_set(err, rc, "domain %.*s cannot be read",
 		    STR_FMT(name));
 	return 0;
+}
+
+int
+directory_domain_find(struct directory *dir, struct str name,
+    struct arena *arena, struct directory_domain *domain_r, struct err *err)
+{
+	return domain_get(dir, DOMAIN_FIND, name, arena, domain_r, err);
+}
+
+int
+directory_domain_lookup(struct directory *dir, struct str name,
+    struct arena *arena, struct directory_domain *domain_r, struct err *err)
+{
+	return domain_get(dir, DOMAIN_LOOKUP, name, arena, domain_r, err);
 }
 
 int

@@ -81,6 +81,9 @@ int directory_domain_add(struct directory *dir,
     const struct directory_domain *domain, uint64_t *id_r, struct err *err);
 int directory_domain_find(struct directory *dir, struct str name,
     struct arena *arena, struct directory_domain *domain_r, struct err *err);
+/* The same without counting its accounts: for mail on its way. */
+int directory_domain_lookup(struct directory *dir, struct str name,
+    struct arena *arena, struct directory_domain *domain_r, struct err *err);
 int directory_domain_set(struct directory *dir,
     const struct directory_domain *domain, struct err *err);
 /* ERR_EXISTS while it has accounts. */
@@ -209,7 +212,8 @@ int directory_resolve(struct directory *dir, struct str address,
     struct arena *arena, struct directory_leaf **leaves_r, size_t *count_r,
     struct err *err);
 
-/* The domain of a canonical address, when it is ours: else ERR_NOTFOUND. */
+/* The domain of a canonical address, when it is ours (accounts not counted):
+ * else ERR_NOTFOUND. */
 int directory_domain_of(struct directory *dir, struct str address,
     struct arena *arena, struct directory_domain *domain_r, struct err *err);
 

@@ -136,6 +136,8 @@ struct walk {
 	struct err *err;
 };
 
+#define PAIRS_PAGE 16
+
 static int walk_address(struct walk *w, struct str address, int depth);
 
 static void
@@ -161,19 +163,23 @@ static int
 walk_pairs(struct walk *w, enum directory_pair kind, struct str owner,
     int depth, bool *has_any, bool *keeps_copy)
 {
-	struct directory_pair_row *rows;
+	struct directory_pair_row rows[PAIRS_PAGE], after;
 	size_t n, i;
 	int rc;
 
-	rows = arena_alloc(w->arena, DIRECTORY_LEAVES_MAX * sizeof(*rows));
-	rc = directory_pair_list(w->dir, kind, owner, NULL,
-	    DIRECTORY_LEAVES_MAX, w->arena, rows, &n, w->err);
-	*has_any = n != 0;
+	*has_any = false;
 	*keeps_copy = false;
-	for (i = 0; rc == 0 && i < n; i++) {
-		*keeps_copy |= rows[i].keeps_copy;
-		rc = walk_address(w, rows[i].target, depth + 1);
-	}
+	after.target = STR("");
+	do {
+		rc = directory_pair_list(w->dir, kind, owner, &after,
+		    PAIRS_PAGE, w->arena, rows, &n, w->err);
+		*has_any |= n != 0;
+		for (i = 0; rc == 0 && i < n; i++) {
+			after = rows[i];
+			*keeps_copy |= rows[i].keeps_copy;
+			rc = walk_address(w, rows[i].target, depth + 1);
+		}
+	} while (rc == 0 && n == PAIRS_PAGE);
 	return rc;
 }
 
@@ -263,7 +269,7 @@ walk_address(struct walk *w, struct str address, int depth)
 	}
 	if (domain.p == NULL && (rc = bare_postmaster(w, &domain)) != 0)
 		return rc;
-	rc = directory_domain_find(w->dir, domain, w->arena, &ours, NULL);
+	rc = directory_domain_lookup(w->dir, domain, w->arena, &ours, NULL);
 	if (rc == ERR_NOTFOUND) {
 		leaf_add(w, DIRECTORY_LEAF_REMOTE, 0, address, false);
 		return 0;
@@ -309,7 +315,7 @@ directory_domain_of(struct directory *dir, struct str address,
 	struct str domain;
 
 	(void)directory_local_of(address, &domain);
-	return directory_domain_find(dir, domain, arena, domain_r, err);
+	return directory_domain_lookup(dir, domain, arena, domain_r, err);
 }
 
 /* ---- send-as ---- */

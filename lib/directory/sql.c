@@ -9,9 +9,11 @@
 	"a.used_sequence"
 #define ACCOUNT_FROM " FROM account a JOIN domain d ON d.id = a.domain " \
 	"LEFT JOIN plan p ON p.name = a.plan "
-#define DOMAIN_COLUMNS "d.id, d.tenant, d.name, t.name, "		\
+#define DOMAIN_BRIEF "d.id, d.tenant, d.name, t.name, "			\
 	"d.mailbox_octets, d.ids_max, d.message_octets, "		\
-	"d.message_recipients, d.is_enabled, "				\
+	"d.message_recipients, d.is_enabled, "
+/* Counting accounts is for people: mail does not need it. */
+#define DOMAIN_COLUMNS DOMAIN_BRIEF					\
 	"(SELECT COUNT(*) FROM account a WHERE a.domain = d.id)"
 #define DOMAIN_FROM " FROM domain d JOIN tenant t ON t.id = d.tenant "
 
@@ -32,6 +34,8 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 	    "ids_max, message_octets, message_recipients, is_enabled) "
 	    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[DOMAIN_FIND] = "SELECT " DOMAIN_COLUMNS DOMAIN_FROM
+	    "WHERE d.name = ?2",
+	[DOMAIN_LOOKUP] = "SELECT " DOMAIN_BRIEF "0" DOMAIN_FROM
 	    "WHERE d.name = ?2",
 	[DOMAIN_SET] = "UPDATE domain SET mailbox_octets = ?3, ids_max = ?4, "
 	    "message_octets = ?5, message_recipients = ?6, is_enabled = ?7 "
