@@ -152,6 +152,8 @@ show_account(const struct directory_account *a)
 	set_text(o, "name", a->name);
 	set_text(o, "plan", a->plan);
 	set_u64(o, "quota", a->quota_octets);
+	if (a->has_quota)
+		set_u64(o, "own_quota", a->own_quota_octets);
 	set_u64(o, "used", a->used_octets);
 	set_u64(o, "messages", a->used_messages);
 	json_object_set_new(o, "enabled", json_boolean(a->is_enabled));

@@ -82,7 +82,7 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 	[PAIR_HAS] = "SELECT 1 FROM pair WHERE kind = ?2 AND owner = ?3 "
 	    "AND target = ?4",
 	[PAIR_DELETE_OWNED] = "DELETE FROM pair WHERE (owner = ?2 AND "
-	    "kind IN (1, 2)) OR (target = ?2 AND kind = 3)",
+	    "kind IN (1, 2)) OR (target = ?2 AND kind IN (0, 3))",
 
 	[FIRST_DOMAIN] = "SELECT name FROM domain ORDER BY id LIMIT 1",
 };
