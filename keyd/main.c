@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -128,17 +129,32 @@ on_sign(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 
 /* ---- life ---- */
 
+/*
+ * Keep the key out of swap. What is allocated later may be locked too only
+ * where the limit of an ordinary user, which holds after the uid is dropped,
+ * does not make those allocations fail.
+ */
+static void
+lock_memory(void)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	bool is_unlimited = setrlimit(RLIMIT_MEMLOCK, &all) == 0;
+
+	(void)mlockall(is_unlimited ? MCL_CURRENT | MCL_FUTURE :
+	    MCL_CURRENT);
+}
+
 static int
 prepare(struct child *child, struct err *err)
 {
 	int fd = child_take_fd(child, "file:tls_key");
 
-	(void)mlockall(MCL_CURRENT | MCL_FUTURE);
 	if (fd == -1)
 		return err_set(err, ERR_NOTFOUND, "no private key");
 	child->sandbox.user = "_hikyaku-keyd";
 	(void)child_enter_dir(child, "data/empty", 0);
 	child->sandbox.files_max = 64;
+	lock_memory();
 	return load_key(child->ctx, fd, err);
 }
 
