@@ -290,7 +290,8 @@ report_errors(const struct import *im)
 		print_json(result);
 		json_decref(result);
 	}
-	return cli_fail("%zu errors; nothing was changed", n);
+	return cli_fail("%zu error%s; nothing was changed", n,
+	    n == 1 ? "" : "s");
 }
 
 static int
