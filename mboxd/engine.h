@@ -17,9 +17,11 @@
  *
  * Parking. While engine_set_idle(host, true) holds, the host may call park():
  * the engine writes all it needs to go on into `state` (at most
- * ENGINE_STATE_MAX octets, first a version byte) and is freed; a later open()
- * gets it back. What comes back has been MACed by the broker, but its content
- * is still checked like hostile input.
+ * ENGINE_STATE_MAX octets, first a version byte) and changes nothing. Then it
+ * is freed, and a later open() gets the state back; or the client turns out to
+ * have spoken meanwhile, and it is stepped as if nothing had been. What comes
+ * back has been MACed by the broker, but its content is still checked like
+ * hostile input.
  *
  * Lifetime.   open() -> step()* -> free(); end() at most once before free().
  * Ownership.  The host owns input, output and store; views of the input live
@@ -137,7 +139,7 @@ struct engine {
 
 	enum engine_step (*step)(struct engine_session *session);
 
-	/* Export; false: cannot be parked now. NULL: never. */
+	/* Export, without a change; false: cannot be parked now. NULL: never. */
 	bool (*park)(struct engine_session *session, struct buf *state);
 
 	/* The server ends the session: say so (BYE). No step() follows. */

@@ -983,6 +983,16 @@ ipc_client_attach(struct ipc_link *link, int fd)
 	watch_update(link);
 }
 
+void
+ipc_client_detach(struct ipc_link *link)
+{
+	enter(link);
+	link_close_fd(link);
+	drop_frames(link, false);
+	fail_calls(link, false);
+	leave(link);
+}
+
 bool
 ipc_is_attached(const struct ipc_link *link)
 {

@@ -115,6 +115,10 @@ void ipc_client_on(struct ipc_link *link, ipc_push *push, ipc_gone *gone);
 /* Use fd (taken over) as the way to the peer; replaces one that is there. */
 void ipc_client_attach(struct ipc_link *link, int fd);
 
+/* Close the way to the peer: calls that were sent end with ERR_TEMP, others
+ * wait for the next one. gone is not called. */
+void ipc_client_detach(struct ipc_link *link);
+
 bool ipc_is_attached(const struct ipc_link *link);
 
 /* ---- server ---- */
