@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+/* config_doc: print docs/hikyaku.conf.md from the schema. */
+#include "config/config.h"
+
+int
+main(void)
+{
+	struct buf text;
+
+	buf_init(&text, 1 << 20);
+	config_document(&text);
+	printf("# hikyaku.conf\n\n"
+	    "Made from lib/config/config_schema.def by `make docs`; do not "
+	    "edit. `hikyakud -t -c FILE` checks a\nfile, `hikyaku config` "
+	    "prints the effective one. Sizes take K, M, G, T (powers of 1024), "
+	    "times s, m, h, d.\n\n```\n%.*s", STR_FMT(buf_str(&text)));
+	printf("# One block a listener.\n"
+	    "#listener NAME {\n"
+	    "#\tprotocol = \"smtp\"        # smtp, submission, lmtp, imap, "
+	    "pop3\n"
+	    "#\tport = 25\n"
+	    "#\taddresses = {\"127.0.0.1\", \"::1\"}\n"
+	    "#\tpath = \"\"                # a local socket instead\n"
+	    "#\ttls = \"none\"             # none, starttls, implicit\n"
+	    "#\tzone = \"internet\"        # loopback: without rate limits\n"
+	    "#}\n```\n");
+	buf_fini(&text);
+	return 0;
+}
