@@ -40,7 +40,8 @@ acct_release(struct acct *acct)
 	list_del(&acct->node);
 	list_add(&broker->forgettable, &acct->node);
 	if (++broker->forgettable_len > FORGETTABLE_MAX)
-		acct_free(list_first(&broker->forgettable, struct acct, node));
+		acct_free(list_entry(broker->forgettable.next, struct acct,
+		    node));
 }
 
 struct acct *
