@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: ISC
+"""Postfix and Dovecot of Debian, unpacked, each in a folder of its own.
+
+Nothing is installed and no service is started: the packages are fetched and
+unpacked into a cache, and the servers run from there on loopback, with their
+own configuration, until stop().
+"""
+import os
+import pathlib
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+
+import procs
+
+PACKAGES = {"postfix": ["postfix"],
+            "dovecot": ["dovecot-core", "dovecot-imapd", "dovecot-lmtpd"]}
+
+
+def fetch(cache):
+    """Unpack the packages below cache, unless they are there."""
+    cache.mkdir(parents=True, exist_ok=True)
+    for name, packages in PACKAGES.items():
+        if (cache / name / "usr").is_dir():
+            continue
+        debs = cache / "debs"
+        debs.mkdir(exist_ok=True)
+        subprocess.run(["apt-get", "-o", "APT::Sandbox::User=root", "download", "-q", *packages], cwd=debs,
+                       check=True, stdout=subprocess.DEVNULL)
+        for package in packages:
+            for deb in debs.glob(f"{package}_*.deb"):
+                subprocess.run(["dpkg", "-x", str(deb), str(cache / (name + ".new"))], check=True)
+        (cache / (name + ".new")).rename(cache / name)
+    return cache
+
+
+def make_users():
+    """The users that the peers' packages would have made."""
+    def add(name, *args):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            subprocess.run(["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent",
+                            "--shell", "/usr/sbin/nologin", *args, name], check=True)
+    subprocess.run(["groupadd", "--system", "-f", "postdrop"], check=True)
+    add("postfix", "--user-group")
+    add("dovecot", "--user-group")
+    add("dovenull", "--user-group")
+    add("vmail", "--user-group")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def answers(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as s:
+            return bool(s.recv(100))
+    except OSError:
+        return False
+
+
+class Server:
+    process = None
+
+    def wait_port(self, port):
+        deadline = time.monotonic() + 20
+        while not answers(port):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.dir}: does not start\n" + self.log()[-3000:])
+            time.sleep(0.05)
+
+    def log(self):
+        text = ""
+        for name in ("stdout", "mail.log"):
+            path = self.dir / name
+            if path.exists():
+                text += path.read_text(errors="replace")
+        return text
+
+    def run(self, *command, env=None):
+        with open(self.dir / "stdout", "ab") as out:
+            self.process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=out,
+                                            stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})},
+                                            start_new_session=True)
+
+    def stop(self):
+        if self.process is None:
+            return
+        everything = procs.tree(self.process.pid)
+        procs.end([self.process.pid])
+        self.process.wait()
+        procs.end(everything)
+        self.process = None
+
+
+class Postfix(Server):
+    """start() -> ... -> stop(). Delivers by transport ("discard:" or "lmtp:...")."""
+
+    def __init__(self, folder, unpacked, transport, users, **settings):
+        self.dir = pathlib.Path(folder)
+        self.top = unpacked / "postfix"
+        self.env = {"LD_LIBRARY_PATH": str(self.top / "usr/lib/postfix")}
+        self.port = free_port()
+        self.transport, self.users, self.settings = transport, users, settings
+
+    def start(self):
+        queue, conf = self.dir / "queue", self.dir / "conf"
+        if not conf.exists():
+            self._layout(queue, conf)
+        self.run(self.top / "usr/lib/postfix/sbin/master", "-c", conf, "-d", env=self.env)
+        self.wait_port(self.port)
+        return self
+
+    def _layout(self, queue, conf):
+        conf.mkdir(parents=True)
+        owner, drop = pwd.getpwnam("postfix"), __import__("grp").getgrnam("postdrop")
+        queue.mkdir()
+        for name in "active bounce corrupt defer deferred flush hold incoming private saved trace".split():
+            (queue / name).mkdir(mode=0o700)
+            os.chown(queue / name, owner.pw_uid, -1)
+        for name, mode in (("maildrop", 0o1730), ("public", 0o2710)):
+            (queue / name).mkdir()
+            os.chown(queue / name, owner.pw_uid, drop.gr_gid)
+            os.chmod(queue / name, mode)
+        (queue / "pid").mkdir()
+        (self.dir / "data").mkdir()
+        os.chown(self.dir / "data", owner.pw_uid, -1)
+        settings = {
+            "compatibility_level": "3.6", "queue_directory": queue, "data_directory": self.dir / "data",
+            "command_directory": self.top / "usr/sbin", "daemon_directory": self.top / "usr/lib/postfix/sbin",
+            "shlib_directory": self.top / "usr/lib/postfix", "meta_directory": self.top / "etc/postfix",
+            "mail_owner": "postfix", "setgid_group": "postdrop", "default_database_type": "hash",
+            "inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4", "mynetworks": "127.0.0.0/8",
+            "myhostname": "mail.example.test", "mydestination": "", "alias_maps": "", "alias_database": "",
+            "local_recipient_maps": "", "virtual_mailbox_domains": "example.test",
+            "virtual_mailbox_maps": f"hash:{conf}/users", "virtual_transport": self.transport,
+            "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
+            "message_size_limit": "52428800", "maillog_file": self.dir / "mail.log",
+            "maillog_file_prefixes": self.dir, "syslog_name": "postfix",
+            "import_environment": "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ LANG=C POSTLOG_SERVICE POSTLOG_HOSTNAME"
+            " LD_LIBRARY_PATH", **self.settings}
+        (conf / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in settings.items()))
+        (conf / "users").write_text("".join(f"{user} x\n" for user in self.users))
+        (conf / "master.cf").write_text(f"""\
+127.0.0.1:{self.port} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+lmtp unix - - n - - lmtp
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+""")
+        subprocess.run([self.top / "usr/sbin/postmap", "-c", conf, f"hash:{conf}/users"], check=True,
+                       env={**os.environ, **self.env})
+
+    def queued(self):
+        """Messages in the queue: the files there."""
+        return sum(len(files) for name in ("incoming", "active", "deferred", "maildrop")
+                   for _, _, files in os.walk(self.dir / "queue" / name))
+
+    def roots(self):
+        return [self.process.pid]
+
+
+class Dovecot(Server):
+    """start() -> ... -> stop(). Every user exists, with the password "secret"."""
+
+    def __init__(self, folder, unpacked, kind, cert, key, hibernate=None):
+        self.dir = pathlib.Path(folder)
+        self.top = unpacked / "dovecot"
+        self.kind, self.cert, self.key, self.hibernate = kind, cert, key, hibernate
+        self.imap, self.imaps = free_port(), free_port()
+        lib = self.top / "usr/lib/dovecot"
+        self.env = {"LD_LIBRARY_PATH": f"{lib}:{lib}/modules:{lib}/modules/old-stats"}
+
+    def start(self):
+        if not (self.dir / "dovecot.conf").exists():
+            self._layout()
+        self.run(self.top / "usr/sbin/dovecot", "-F", "-c", self.dir / "dovecot.conf", env=self.env)
+        self.wait_port(self.imap)
+        return self
+
+    def _layout(self):
+        self.dir.mkdir(parents=True)
+        (self.dir / "mail").mkdir()
+        shutil.chown(self.dir / "mail", "vmail", "vmail")
+        lib = self.top / "usr/lib/dovecot"
+        location = "mdbox:~/mdbox" if self.kind == "mdbox" else "maildir:~/Maildir"
+        (self.dir / "dovecot.conf").write_text(f"""\
+base_dir = {self.dir}/run
+state_dir = {self.dir}/state
+libexec_dir = {lib}
+mail_plugin_dir = {lib}/modules
+import_environment = TZ LD_LIBRARY_PATH
+log_path = {self.dir}/mail.log
+protocols = imap lmtp
+listen = 127.0.0.1
+disable_plaintext_auth = no
+ssl = yes
+ssl_cert = <{self.cert}
+ssl_key = <{self.key}
+mail_location = {location}
+first_valid_uid = 1
+mail_max_userip_connections = 0
+default_client_limit = 20000
+default_process_limit = 12000
+{f"imap_hibernate_timeout = {self.hibernate}" if self.hibernate else ""}
+passdb {{
+  driver = static
+  args = password={{PLAIN}}secret
+}}
+userdb {{
+  driver = static
+  args = uid=vmail gid=vmail home={self.dir}/mail/%n
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {self.imap}
+  }}
+  inet_listener imaps {{
+    port = {self.imaps}
+    ssl = yes
+  }}
+  process_limit = {4 if self.hibernate else 12000}
+  {"service_count = 0" if self.hibernate else ""}
+  {"process_min_avail = 2" if self.hibernate else ""}
+}}
+service imap {{
+  process_limit = 12000
+  unix_listener imap-master {{
+    user = dovecot
+  }}
+}}
+service imap-hibernate {{
+  unix_listener imap-hibernate {{
+    mode = 0666
+  }}
+}}
+service lmtp {{
+  unix_listener lmtp {{
+    mode = 0666
+  }}
+}}
+""")
+
+    def roots(self):
+        return [self.process.pid]
+
+    def forget_cache(self):
+        """Drop what FETCH has cached, so that the next one is a first one."""
+        for path in (self.dir / "mail").rglob("dovecot.index.cache"):
+            path.unlink()

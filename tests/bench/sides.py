@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: ISC
+"""The servers that are compared, behind one interface.
+
+    open(users) -> (settle(), roots(), smtp_port, queued(), imap(user) ...)* -> close()
+"""
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import clients
+import peers
+import procs
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import instance  # noqa: E402
+
+PASSWORD = "correct horse battery"
+DOMAIN = "example.test"
+
+
+class Side:
+    def cpu(self):
+        return procs.cpu(self.roots())
+
+    def pss(self):
+        return procs.pss(self.roots())
+
+
+class Hikyaku(Side):
+    name = "hikyaku"
+    ours = True
+
+    def __init__(self, folder, config=None):
+        settings = {"remember_password": "1h", "sessions_per_user": "100", **(config or {})}
+        self.instance = instance.Instance(base=folder, config=settings)
+        self.folder = self.instance.dir
+
+    def open(self, users, with_password=None):
+        """with_password: which users can sign in (a password costs 150 ms)."""
+        self.instance.start()
+        self.instance.domain(DOMAIN)
+        with_password = set(users if with_password is None else with_password)
+        csv = tempfile.NamedTemporaryFile("w", suffix=".csv", dir=self.folder)
+        csv.write("address,password,name,quota,plan,aliases,forwards\n")
+        for user in users:
+            csv.write(f"{user}@{DOMAIN},{PASSWORD if user in with_password else ''},,,,,\n")
+        csv.flush()
+        self.instance.cli("account", "import", "--csv", csv.name)
+        csv.close()
+        self.smtp_port = self.instance.port("smtp")
+        self.imap_port, self.tls_only = self.instance.port("imaps"), True
+        return self
+
+    def restart(self):
+        self.instance.stop()
+        self.instance.start()
+
+    def roots(self):
+        return [self.instance.pid()]
+
+    def queued(self):
+        """Items in the queue: each has its link below data/queue/b."""
+        return sum(len(files) for _, _, files in os.walk(self.folder / "data/queue/b"))
+
+    def imap(self, user):
+        return clients.Imap(self.imap_port, f"{user}@{DOMAIN}", PASSWORD)
+
+    def forget_cache(self):
+        """Nothing to forget: what FETCH needs was stored when the mail came."""
+
+    def log(self):
+        return self.instance.log()
+
+    def close(self):
+        self.instance.destroy()
+
+
+class Peers(Side):
+    """Postfix with Dovecot behind it (kind: None for a Postfix that discards)."""
+    ours = False
+
+    def __init__(self, folder, unpacked, tls, kind="mdbox", hibernate=None):
+        self.name = {None: "postfix"}.get(kind, f"postfix+dovecot {kind}")
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="peer-", dir=folder))
+        self.folder.chmod(0o755)
+        self.unpacked, self.kind = unpacked, kind
+        self.postfix = self.dovecot = None
+        if kind is not None:
+            self.dovecot = peers.Dovecot(self.folder / "dovecot", unpacked, kind, tls / "cert.pem", tls / "key.pem",
+                                         hibernate)
+
+    def open(self, users, with_password=None):
+        transport = "discard:"
+        if self.dovecot:
+            transport = f"lmtp:unix:{self.dovecot.dir}/run/lmtp"
+            self.dovecot.start()
+            self.imap_port = self.dovecot.imaps
+        self.postfix = peers.Postfix(self.folder / "postfix", self.unpacked, transport,
+                                     [f"{user}@{DOMAIN}" for user in users])
+        self.postfix.start()
+        self.smtp_port = self.postfix.port
+        return self
+
+    def restart(self):
+        for server in filter(None, (self.dovecot, self.postfix)):
+            server.stop()
+            server.start()
+
+    def roots(self):
+        return [root for server in (self.postfix, self.dovecot) if server for root in server.roots()]
+
+    def queued(self):
+        return self.postfix.queued()
+
+    def imap(self, user):
+        return clients.Imap(self.imap_port, f"{user}@{DOMAIN}", "secret")
+
+    def forget_cache(self):
+        self.dovecot.forget_cache()
+
+    def log(self):
+        return "".join(server.log() for server in (self.postfix, self.dovecot) if server)
+
+    def close(self):
+        for server in (self.postfix, self.dovecot):
+            if server:
+                server.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
