@@ -32,6 +32,13 @@ def free_offset():
     raise RuntimeError("no free ports")
 
 
+def is_asan_note(entry):
+    """ASan says this of every handshake that pauses in an OpenSSL async job; it is no finding."""
+    text = entry.get("detail", "")
+    return entry["event"] == "process.stderr" and any(word in text for word in (
+        "__asan_handle_no_return", "False positive error reports may follow", "sanitizers/issues/189"))
+
+
 class Instance:
     """start() -> ... -> destroy(). Accounts by account()."""
 
@@ -173,6 +180,7 @@ class Instance:
     def assert_clean_log(self):
         """No crash, no sanitizer report, no violation, no broken line."""
         bad = [e for e in self.events() if e["event"] in (
-            "process.stderr", "ipc.violation", "log.broken", "process.alert", "blob.flush.failed")]
+            "process.stderr", "ipc.violation", "log.broken", "process.alert", "blob.flush.failed")
+            and not is_asan_note(e)]
         died = [e for e in self.events("process.died")]
         assert not bad and not died, json.dumps((bad + died)[:10], indent=1, ensure_ascii=False)
