@@ -617,6 +617,13 @@ ipc_cancel(struct ipc_link *link, uint32_t id)
 		call->done = NULL;
 }
 
+void
+ipc_wipe_sent(struct ipc_link *link)
+{
+	if (link->out.buf.p != NULL)
+		explicit_bzero(link->out.buf.p, link->out.buf.cap);
+}
+
 int
 ipc_send(struct ipc_out *out, int fd)
 {

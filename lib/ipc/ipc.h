@@ -138,6 +138,9 @@ void ipc_link_allow(struct ipc_link *link, uint64_t requests);
 /* The link's state from now on, for the table's "legal in" column. */
 void ipc_link_set_state(struct ipc_link *link, unsigned state);
 
+/* Wipe what the last sent frame left in memory: it held a password. */
+void ipc_wipe_sent(struct ipc_link *link);
+
 /* The program at the other end, as hikyakud named it. */
 struct str ipc_link_peer(const struct ipc_link *link);
 

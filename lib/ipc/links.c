@@ -39,6 +39,9 @@ static const struct ipc_row key_rows[] = {
 static const struct ipc_row control_rows[] = {
 #include "ipc/control.def"
 };
+static const struct ipc_row hash_rows[] = {
+#include "ipc/hash.def"
+};
 
 #undef IPC_REQ
 #undef IPC_NOTE
@@ -62,8 +65,10 @@ static const struct ipc_row control_rows[] = {
 #include "ipc/session.def"
 #include "ipc/key.def"
 #include "ipc/control.def"
+#include "ipc/hash.def"
 
 const struct ipc_proto *const ipc_protos[] = {
 	&ipc_master, &ipc_dir, &ipc_auth, &ipc_blob, &ipc_queue, &ipc_mbox,
-	&ipc_account, &ipc_session, &ipc_key, &ipc_control, NULL,
+	&ipc_account, &ipc_session, &ipc_key, &ipc_control,
+	&ipc_hash, NULL,
 };

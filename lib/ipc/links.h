@@ -43,6 +43,9 @@ enum ipc_key_request {
 enum ipc_control_request {
 #include "ipc/control.def"
 };
+enum ipc_hash_request {
+#include "ipc/hash.def"
+};
 
 #undef IPC_REQ
 #undef IPC_NOTE
@@ -59,6 +62,7 @@ extern const struct ipc_proto ipc_account;
 extern const struct ipc_proto ipc_session;
 extern const struct ipc_proto ipc_key;
 extern const struct ipc_proto ipc_control;
+extern const struct ipc_proto ipc_hash;
 
 /* All of them, for documentation and fuzzing; ends with NULL. */
 extern const struct ipc_proto *const ipc_protos[];
