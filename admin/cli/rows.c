@@ -27,7 +27,15 @@ rows_error(json_t *errors, json_int_t line, const char *reason)
 
 /* ---- encoding ---- */
 
-/* Lines that do not read in the encoding: marked by U+FFFD, or no UTF-8. */
+/* A converter's mark for what it cannot read: U+FFFD, of ICU also SUB. */
+static bool
+has_mark(struct str line)
+{
+	return str_find_str(line, STR("\xef\xbf\xbd")) != STR_NPOS ||
+	    str_find(line, '\x1a') != STR_NPOS;
+}
+
+/* Lines that do not read in the encoding. */
 static void
 find_malformed(struct str text, bool is_converted, json_t *errors)
 {
@@ -37,8 +45,7 @@ find_malformed(struct str text, bool is_converted, json_t *errors)
 	while (rest.p != NULL) {
 		line = str_cut(rest, '\n', &rest);
 		n++;
-		if (!str_is_utf8(line) || (is_converted &&
-		    str_find_str(line, STR("\xef\xbf\xbd")) != STR_NPOS))
+		if (!str_is_utf8(line) || (is_converted && has_mark(line)))
 			rows_error(errors, n, "not in the encoding that "
 			    "--encoding says (UTF-8 without it)");
 	}
