@@ -43,8 +43,16 @@ refuse(struct ipc_req *req, int code, const struct err *err)
 
 /* ---- RCPT ---- */
 
+static bool
+is_full(const struct directory_leaf *leaf, uint64_t size)
+{
+	return leaf->quota_octets != 0 && (leaf->used_octets >=
+	    leaf->quota_octets || size > leaf->quota_octets -
+	    leaf->used_octets);
+}
+
 static enum dir_verdict
-verdict_of(const struct directory_leaf *leaves, size_t n)
+verdict_of(const struct directory_leaf *leaves, size_t n, uint64_t size)
 {
 	enum dir_verdict verdict = DIR_V_UNKNOWN;
 	size_t i;
@@ -52,7 +60,7 @@ verdict_of(const struct directory_leaf *leaves, size_t n)
 	/* One good target is enough; else the kindest reason. */
 	for (i = 0; i < n; i++) {
 		if (leaves[i].kind == DIRECTORY_LEAF_ACCOUNT &&
-		    !leaves[i].is_full)
+		    !is_full(&leaves[i], size))
 			return DIR_V_LOCAL;
 		if (leaves[i].kind == DIRECTORY_LEAF_ACCOUNT)
 			verdict = DIR_V_FULL;
@@ -89,7 +97,7 @@ on_rcpt(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		if (rc == 0 || str_rfind(canon, '@') == STR_NPOS) {
 			rc = directory_resolve(d->dir, canon, d->arena,
 			    &leaves, &n, &err);
-			verdict = verdict_of(leaves, n);
+			verdict = verdict_of(leaves, n, ipc_get_u64(in));
 		} else if (rc == ERR_NOTFOUND) {
 			rc = 0;
 		}

@@ -238,7 +238,8 @@ ask_limits(struct acct *acct)
 }
 
 void
-acct_directory_changed(struct broker *broker, uint64_t id)
+acct_directory_changed(struct broker *broker, uint64_t id,
+    bool ends_sessions)
 {
 	struct acct *acct;
 	size_t cursor = 0;
@@ -249,8 +250,13 @@ acct_directory_changed(struct broker *broker, uint64_t id)
 		if (acct == NULL)
 			return;
 		acct->has_limits = false;
+		acct_hold(acct);
+		if (ends_sessions)
+			sessions_end(acct, STR("the account has changed, "
+			    "log in again"));
 		if (acct->kid != NULL || !list_is_empty(&acct->sessions))
 			ask_limits(acct);
+		acct_release(acct);
 		return;
 	}
 	while ((acct = table_next(broker->accts, &cursor, &key)) != NULL) {

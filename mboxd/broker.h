@@ -114,8 +114,9 @@ void acct_ended(struct acct *acct);
 /* Its process says that it is idle, or room is needed: end it unless busy. */
 void acct_end_process(struct acct *acct);
 
-/* The directory's push. 0: all. */
-void acct_directory_changed(struct broker *broker, uint64_t id);
+/* The directory's push. 0: all. ends_sessions: who is logged in must go. */
+void acct_directory_changed(struct broker *broker, uint64_t id,
+    bool ends_sessions);
 
 /* It may be forgotten when nothing needs it any more. */
 void acct_release(struct acct *acct);

@@ -134,8 +134,12 @@ came(struct child *child, struct str peer, int fd)
 static void
 on_directory_push(void *ctx, unsigned type, struct ipc_in *in)
 {
-	if (type == DIR_CHANGED)
-		acct_directory_changed(ctx, ipc_get_u64(in));
+	uint64_t account;
+
+	if (type != DIR_CHANGED)
+		return;
+	account = ipc_get_u64(in);
+	acct_directory_changed(ctx, account, ipc_get_bool(in));
 }
 
 /* What was pushed in between is not known. */
@@ -143,7 +147,7 @@ static void
 on_directory_attached(void *ctx, struct ipc_link *link)
 {
 	(void)link;
-	acct_directory_changed(ctx, 0);
+	acct_directory_changed(ctx, 0, false);
 }
 
 static void

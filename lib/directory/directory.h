@@ -201,7 +201,8 @@ struct directory_leaf {
 	enum directory_leaf_kind kind;
 	uint64_t account;
 	struct str address;
-	bool is_full;
+	uint64_t quota_octets;	/* 0: none */
+	uint64_t used_octets;
 };
 
 #define DIRECTORY_LEAVES_MAX 1000

@@ -141,9 +141,10 @@ struct walk {
 static int walk_address(struct walk *w, struct str address, int depth);
 
 static void
-leaf_add(struct walk *w, enum directory_leaf_kind kind, uint64_t account,
-    struct str address, bool is_full)
+leaf_add(struct walk *w, enum directory_leaf_kind kind, struct str address,
+    const struct directory_account *a)
 {
+	struct directory_leaf *leaf;
 	struct directory_leaf *more;
 
 	if (w->len == DIRECTORY_LEAVES_MAX)
@@ -155,8 +156,13 @@ leaf_add(struct walk *w, enum directory_leaf_kind kind, uint64_t account,
 			memcpy(more, w->leaves, w->len * sizeof(*more));
 		w->leaves = more;
 	}
-	w->leaves[w->len++] = (struct directory_leaf){ kind, account,
-	    address, is_full };
+	leaf = &w->leaves[w->len++];
+	*leaf = (struct directory_leaf){ .kind = kind, .address = address };
+	if (a == NULL)
+		return;
+	leaf->account = a->id;
+	leaf->quota_octets = a->quota_octets;
+	leaf->used_octets = a->used_octets;
 }
 
 static int
@@ -186,20 +192,17 @@ walk_pairs(struct walk *w, enum directory_pair kind, struct str owner,
 static int
 walk_account(struct walk *w, const struct directory_account *a, int depth)
 {
-	bool has_forwards, keeps_copy, is_full;
+	bool has_forwards, keeps_copy;
 	int rc;
 
 	if (!a->is_enabled) {
-		leaf_add(w, DIRECTORY_LEAF_DISABLED, a->id, a->address,
-		    false);
+		leaf_add(w, DIRECTORY_LEAF_DISABLED, a->address, a);
 		return 0;
 	}
 	rc = walk_pairs(w, DIRECTORY_FORWARD, a->address, depth,
 	    &has_forwards, &keeps_copy);
-	is_full = a->quota_octets != 0 && a->used_octets >= a->quota_octets;
 	if (rc == 0 && (!has_forwards || keeps_copy))
-		leaf_add(w, DIRECTORY_LEAF_ACCOUNT, a->id, a->address,
-		    is_full);
+		leaf_add(w, DIRECTORY_LEAF_ACCOUNT, a->address, a);
 	return rc;
 }
 
@@ -264,14 +267,14 @@ walk_address(struct walk *w, struct str address, int depth)
 		return 0;
 	if (depth > DIRECTORY_DEPTH_MAX ||
 	    ++w->lookups > DIRECTORY_LEAVES_MAX) {
-		leaf_add(w, DIRECTORY_LEAF_LOOP, 0, address, false);
+		leaf_add(w, DIRECTORY_LEAF_LOOP, address, NULL);
 		return 0;
 	}
 	if (domain.p == NULL && (rc = bare_postmaster(w, &domain)) != 0)
 		return rc;
 	rc = directory_domain_lookup(w->dir, domain, w->arena, &ours, NULL);
 	if (rc == ERR_NOTFOUND) {
-		leaf_add(w, DIRECTORY_LEAF_REMOTE, 0, address, false);
+		leaf_add(w, DIRECTORY_LEAF_REMOTE, address, NULL);
 		return 0;
 	}
 	if (rc != 0)
@@ -284,7 +287,7 @@ walk_address(struct walk *w, struct str address, int depth)
 		return walk_address(w, base, depth + 1);
 	}
 	if (rc == 0 && !is_known)
-		leaf_add(w, DIRECTORY_LEAF_UNKNOWN, 0, address, false);
+		leaf_add(w, DIRECTORY_LEAF_UNKNOWN, address, NULL);
 	return rc;
 }
 

@@ -272,6 +272,7 @@ ask_rcpt(struct session *session, struct str address)
 	ipc_put_u64(out, session->account);
 	ipc_put_str(out, session->tx.sender);
 	ipc_put_str(out, address);
+	ipc_put_u64(out, session->tx.declared_octets);
 	session_wait(session);
 	(void)ipc_call(out, -1, DIR_DEADLINE_MS, on_rcpt, asked);
 }

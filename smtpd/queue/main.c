@@ -171,8 +171,9 @@ on_last_commit(void *ctx, int code)
 {
 	struct queued *queued = ctx;
 
+	/* The commit that calls us still uses the store: it ends with the
+	 * process. */
 	(void)code;
-	queue_store_close(&queued->store);
 	child_exit(queued->child);
 }
 

@@ -8,7 +8,8 @@
  * depended on it is told through queue_store_after(). A failed commit fails
  * everything of its round.
  *
- * Lifetime.   queue_store_open() -> ... -> queue_store_close().
+ * Lifetime.   queue_store_open() -> ... -> queue_store_close(), not from a
+ *             callback of queue_store_after().
  * Ownership.  Items read are in the arena that was passed.
  * Units.      Octets; seconds since 1970 (next_try_s), microseconds (arrived).
  * Errors.     ERR_LIMIT: the disk is full; ERR_TEMP; ERR_NOTFOUND.

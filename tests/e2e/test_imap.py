@@ -138,8 +138,7 @@ def test_append_fetch_store_expunge(hk, box):
     assert box.select("Box")[1] == [b"1"]
     typ, data = box.fetch("1", "(FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)")
     line = data[0]
-    assert b"\\Flagged" in line and b"$Label" in line and b'"01-Jan-2026 12:00:00 +0900"' in line or \
-        b'01-Jan-2026 03:00:00 +0000' in line
+    assert b"\\Flagged" in line and b"$Label" in line and b'INTERNALDATE " 1-Jan-2026 03:00:00 +0000"' in line
     assert f"RFC822.SIZE {len(mail)}".encode() in line and b'"appended"' in line
     assert box.fetch("1", "(BODY.PEEK[])")[1][0][1] == mail
     assert box.fetch("1", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1][0][1] == b"Subject: appended\r\n\r\n"
@@ -219,7 +218,8 @@ def test_idle_hears_a_delivery_also_when_parked(hk):
     assert raw.until("i")[-1].startswith(b"i OK")
     time.sleep(8)
     lines = raw.cmd("UID FETCH 1:* (FLAGS)")
-    assert sum(b"FETCH" in line for line in lines) == 2 and lines[-1].split()[1] == b"OK"
+    assert {line.split()[1] for line in lines if b"FETCH" in line and b"UID" in line} == {b"1", b"2"}, lines
+    assert lines[-1].split()[1] == b"OK"
     raw.close()
 
 

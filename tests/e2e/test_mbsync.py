@@ -47,11 +47,12 @@ def local(tmp_path, box="INBOX"):
 def test_two_way(hk, tmp_path):
     (tmp_path / "mail").mkdir()
     corpus = messages.corpus()
+    del corpus["no-separator"]          # "incomplete header; skipping", says mbsync
     for data in corpus.values():
         send(hk, data)
     wait_messages(hk, len(corpus)).logout()
-    sync(tmp_path, hk)
-    assert len(local(tmp_path)) == len(corpus)
+    out = sync(tmp_path, hk)
+    assert len(local(tmp_path)) == len(corpus), out[-5000:]
     first = {p.name: p.read_bytes() for p in local(tmp_path)}
     sync(tmp_path, hk)
     assert {p.name: p.read_bytes() for p in local(tmp_path)} == first
@@ -64,8 +65,8 @@ def test_two_way(hk, tmp_path):
     m.store("2", "+FLAGS", "(\\Deleted)")
     m.expunge()
     m.logout()
-    sync(tmp_path, hk)
-    assert len(local(tmp_path)) == len(corpus)
+    out = sync(tmp_path, hk)
+    assert len(local(tmp_path)) == len(corpus), out[-5000:]
     assert sum(pathlib.Path(p).name.split(":2,")[-1].count("F") for p in local(tmp_path)) >= 1
     m = imap(hk)
     assert m.select("INBOX")[1] == [str(len(corpus)).encode()]

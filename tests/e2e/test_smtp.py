@@ -116,8 +116,10 @@ def test_no_line_end_at_all(hk):
 
 
 def test_too_many_errors(mx):
-    codes = [mx.code("FROB") for _ in range(15)]
-    assert 421 in codes and codes.count(500) + codes.count(502) >= 5
+    codes = []
+    while len(codes) < 15 and 421 not in codes:
+        codes.append(mx.code("FROB"))
+    assert codes[-1] == 421 and codes.count(500) + codes.count(502) >= 5
 
 
 def test_nul_and_control(mx):
@@ -259,12 +261,12 @@ def test_curl_sends(hk, tmp_path):
 
 
 def test_wrong_password(hk):
-    smtp = smtplib.SMTP_SSL("localhost", hk.port("smtps"), context=hk.tls())
     for user in ("alice@example.test", "nobody@example.test"):
+        smtp = smtplib.SMTP_SSL("localhost", hk.port("smtps"), context=hk.tls())
         with pytest.raises(smtplib.SMTPAuthenticationError) as e:
             smtp.login(user, "wrong")
         assert e.value.smtp_code == 535
-    smtp.close()
+        smtp.close()
 
 
 def test_auth_garbage(hk):
