@@ -178,7 +178,7 @@ prepare(struct child *child, struct err *err)
 	/* Algorithms are looked up once, while files may be read. */
 	EVP_PKEY_free(ticket_key_new(err));
 	state_key(broker->state_key, 0, broker->family.state_key);
-	return 0;
+	return sandbox_narrow_prepare(SB_FILES, err);
 }
 
 static void

@@ -2,7 +2,7 @@
 /*
  * mboxd as a whole, with a real blobd. "mboxd_test bench N ACCOUNTS" delivers
  * N messages round robin and says how long it took; "mboxd_test cold N" one
- * message to N new accounts.
+ * message to N new accounts, "mboxd_test park N" parks N sessions.
  */
 #include "base/test.h"
 
@@ -455,13 +455,70 @@ bench_cold(size_t n)
 	print_message("%.3f ms CPU each\n", cpu_ms() / (double)n / 3);
 }
 
+static long
+broker_kib(void)
+{
+	char path[64], line[256];
+	long kib = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status",
+	    (int)rig.mboxd.pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "RssAnon:", 8) == 0)
+			kib = strtol(line + 8, NULL, 10);
+	(void)fclose(file);
+	return kib;
+}
+
+/* One session in each of n accounts: let in, SELECT, parked. */
+static void
+bench_park(size_t n)
+{
+	struct rig_session *all = calloc(n, sizeof(*all));
+	long before = broker_kib();
+	uint64_t us, open_us = 0, begun_us = when_mono_us();
+	size_t i;
+
+	assert_non_null(all);
+	for (i = 0; i < n; i++) {
+		us = when_mono_us();
+		open_session(&all[i], "imap", 10001 + i, i + 1, 0);
+		all[i].takes_parking = true;
+		rig_session_say(&all[i], "a SELECT INBOX\r\n");
+		rig_session_expect(&all[i], "a OK");
+		rig_session_expect(&all[i], "\r\n");
+		open_us += when_mono_us() - us;
+	}
+	for (i = 0; i < n; i++) {
+		rig_until(&all[i].parks, 1);
+		ipc_link_free(&all[i].link);
+		(void)close(all[i].stream);
+		buf_fini(&all[i].text);
+	}
+	print_message("%zu sessions: %.3f ms to let in and SELECT, %.3f ms "
+	    "with parking; broker %ld KiB more, %.0f octets each\n", n,
+	    (double)open_us / 1e3 / (double)n,
+	    (double)(when_mono_us() - begun_us) / 1e3 / (double)n,
+	    broker_kib() - before, (double)(broker_kib() - before) * 1024 /
+	    (double)n);
+	rig_stop();
+	print_message("%.3f ms CPU each\n", cpu_ms() / (double)n);
+	free(all);
+}
+
 static int
 bench(int argc, char **argv)
 {
 	size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
 
-	rig_start("workers_bulk=2\n");
-	if (strcmp(argv[1], "cold") == 0)
+	rig_start("workers_bulk=2\npark_after=0\naccount_linger=1\n"
+	    "processes_account=200\n");
+	if (strcmp(argv[1], "park") == 0)
+		bench_park(n);
+	else if (strcmp(argv[1], "cold") == 0)
 		bench_cold(n < COLD_MAX ? n : COLD_MAX);
 	else
 		bench_deliver(n, argc > 3 ? strtoul(argv[3], NULL, 10) : 20);
@@ -487,7 +544,7 @@ main(int argc, char **argv)
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && (strcmp(argv[1], "bench") == 0 ||
-	    strcmp(argv[1], "cold") == 0))
+	    strcmp(argv[1], "cold") == 0 || strcmp(argv[1], "park") == 0))
 		return bench(argc, argv);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);

@@ -30,8 +30,7 @@ struct rig_program {
 
 struct rig {
 	struct loop *loop;
-	char dir[64];
-	char full_dir[512];
+	char dir[512];
 	struct rig_program mboxd;
 	struct rig_program blobd;
 	struct ipc_link *queued;	/* to mboxd, as queued */

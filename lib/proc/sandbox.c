@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <stdarg.h>
@@ -122,15 +124,18 @@ is_allowed(int wanted, const char *call)
 	return false;
 }
 
-static int
-enter_seccomp(int wanted, struct err *err)
+/* The filter of these groups; to be released. NULL: err tells. */
+static scmp_filter_ctx
+filter_new(int wanted, struct err *err)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int rc = 0, nr;
 	size_t i;
 
-	if (ctx == NULL)
-		return err_set(err, ERR_TEMP, "seccomp_init");
+	if (ctx == NULL) {
+		(void)err_set(err, ERR_TEMP, "seccomp_init");
+		return NULL;
+	}
 	for (i = 0; rc == 0 && i < sizeof(call_groups) / sizeof(call_groups[0]); i++)
 		if (call_groups[i].group == 0 || (call_groups[i].group & wanted) != 0)
 			rc = allow(ctx, call_groups[i].calls);
@@ -144,11 +149,80 @@ enter_seccomp(int wanted, struct err *err)
 			    0);
 	}
 	if (rc == 0)
-		rc = seccomp_load(ctx);
+		return ctx;
+	seccomp_release(ctx);
+	(void)err_set(err, ERR_DENIED, "seccomp: %s", strerror(-rc));
+	return NULL;
+}
+
+/* A filter that children will want, as the kernel takes it. */
+static struct {
+	int groups;
+	struct sock_fprog program;
+} ready;
+
+static int
+enter_seccomp(int wanted, struct err *err)
+{
+	scmp_filter_ctx ctx;
+	int rc;
+
+	if (ready.program.filter != NULL && ready.groups == wanted) {
+		if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0,
+		    &ready.program) == -1)
+			return err_set_errno(err, ERR_DENIED, "seccomp");
+		return 0;
+	}
+	if ((ctx = filter_new(wanted, err)) == NULL)
+		return ERR_DENIED;
+	rc = seccomp_load(ctx);
 	seccomp_release(ctx);
 	if (rc != 0)
 		return err_set(err, ERR_DENIED, "seccomp: %s", strerror(-rc));
 	return 0;
+}
+
+/* The program that libseccomp makes, by way of a file in memory. */
+static int
+program_read(int fd, struct sock_fprog *program, struct err *err)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	size_t len = size > 0 ? (size_t)size : 0;
+
+	if (len == 0 || len / sizeof(struct sock_filter) > BPF_MAXINSNS)
+		return err_set(err, ERR_TEMP, "seccomp export");
+	program->filter = malloc(len);
+	invariant(program->filter != NULL);
+	if (pread(fd, program->filter, len, 0) != (ssize_t)len) {
+		free(program->filter);
+		program->filter = NULL;
+		return err_set_errno(err, ERR_TEMP, "seccomp export");
+	}
+	program->len = (unsigned short)(len / sizeof(struct sock_filter));
+	return 0;
+}
+
+int
+sandbox_narrow_prepare(int groups, struct err *err)
+{
+	scmp_filter_ctx ctx = filter_new(groups, err);
+	int fd, rc;
+
+	if (ctx == NULL)
+		return ERR_DENIED;
+	fd = memfd_create("filter", MFD_CLOEXEC);
+	if (fd == -1 || seccomp_export_bpf(ctx, fd) != 0) {
+		rc = err_set_errno(err, ERR_TEMP, "seccomp export");
+	} else {
+		free(ready.program.filter);
+		ready.program.filter = NULL;
+		rc = program_read(fd, &ready.program, err);
+		ready.groups = groups;
+	}
+	if (fd != -1)
+		(void)close(fd);
+	seccomp_release(ctx);
+	return rc;
 }
 
 /* ---- Landlock ---- */

@@ -63,4 +63,10 @@ int sandbox_enter(const struct sandbox *sandbox, char *text_r,
 int sandbox_narrow(const int *dirs, size_t dirs_len, int rights, int groups,
     bool is_degraded_ok, struct err *err);
 
+/*
+ * Build the filter of sandbox_narrow() with these groups beforehand, for all
+ * children to come: that is most of what a narrow costs.
+ */
+int sandbox_narrow_prepare(int groups, struct err *err);
+
 #endif
