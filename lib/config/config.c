@@ -36,8 +36,11 @@ struct config {
 	size_t listeners_len;
 };
 
+#define FILE_MAX_OCTETS (1U << 20)
+
 /* libConfuse reports through a callback without a context of its own. */
 static struct err *parse_err;
+static const char *parse_path;
 
 /* ---- values ---- */
 
@@ -134,8 +137,7 @@ on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	char text[160];
 
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	err_set(parse_err, ERR_SYNTAX, "%s:%d: %s",
-	    cfg != NULL && cfg->filename != NULL ? cfg->filename : "-",
+	err_set(parse_err, ERR_SYNTAX, "%s:%d: %s", parse_path,
 	    cfg != NULL ? cfg->line : 0, text);
 }
 
@@ -199,9 +201,45 @@ check_listener(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+/*
+ * The file with its # comments blanked: libConfuse 3.3 counts the line of each
+ * more than once, and an error's line would be wrong.
+ */
+static char *
+read_file(const char *path, struct err *err)
+{
+	FILE *file = fopen(path, "re");
+	bool is_quoted = false, is_comment = false;
+	size_t len, i;
+	char *text;
+
+	if (file == NULL) {
+		err_set_errno(err, ERR_NOTFOUND, "%s", path);
+		return NULL;
+	}
+	text = calloc(1, FILE_MAX_OCTETS + 1);
+	invariant(text != NULL);
+	len = fread(text, 1, FILE_MAX_OCTETS, file);
+	(void)fclose(file);
+	for (i = 0; i < len; i++) {
+		if (text[i] == '\n')
+			is_comment = false;
+		else if (is_comment)
+			text[i] = ' ';
+		else if (text[i] == '"' && (i == 0 || text[i - 1] != '\\'))
+			is_quoted = !is_quoted;
+		else if (text[i] == '#' && !is_quoted) {
+			is_comment = true;
+			text[i] = ' ';
+		}
+	}
+	return text;
+}
+
 static cfg_t *
 parse(const char *path, struct err *err)
 {
+	char *text = read_file(path, err);
 	static char no_addresses[] = "{}";
 	static cfg_opt_t listener_opts[] = {
 		CFG_STR("protocol", "", CFGF_NONE),
@@ -217,6 +255,8 @@ parse(const char *path, struct err *err)
 	size_t i;
 	int rc;
 
+	if (text == NULL)
+		return NULL;
 	for (i = 0; i < KEYS_LEN; i++)
 		opts[i] = (cfg_opt_t)CFG_STR(keys[i].name, keys[i].fallback,
 		    CFGF_NONE);
@@ -230,14 +270,13 @@ parse(const char *path, struct err *err)
 		cfg_set_validate_func(cfg, keys[i].name, check_value);
 	cfg_set_validate_func(cfg, "listener", check_listener);
 	parse_err = err;
-	rc = cfg_parse(cfg, path);
+	parse_path = path;
+	rc = cfg_parse_buf(cfg, text);
 	parse_err = NULL;
+	free(text);
 	if (rc == CFG_SUCCESS)
 		return cfg;
-	if (rc == CFG_FILE_ERROR)
-		err_set(err, ERR_NOTFOUND, "%s: %s", path, strerror(errno));
-	else
-		err_set(err, ERR_SYNTAX, "%s: does not parse", path);
+	err_set(err, ERR_SYNTAX, "%s: does not parse", path);
 	cfg_free(cfg);
 	return NULL;
 }

@@ -72,6 +72,8 @@ test_bad(void **state)
 		const char *want;
 	} cases[] = {
 		{ "hostnam = \"x\"\n", ":1: " },
+		{ "# one\n\n# two \"\nhostname = \"a#b\" # three\n"
+		    "hostnam = \"x\"\n", ":5: " },
 		{ "\nmessage_size = \"15X\"\n", ":2: message_size = \"15X\"" },
 		{ "\n\ntimeout_smtp = \"soon\"\n", ":3: timeout_smtp" },
 		{ "discard = \"maybe\"\n", "want yes or no" },

@@ -218,7 +218,7 @@ def test_idle_hears_a_delivery_also_when_parked(hk):
     assert raw.until("i")[-1].startswith(b"i OK")
     time.sleep(8)
     lines = raw.cmd("UID FETCH 1:* (FLAGS)")
-    assert {line.split()[1] for line in lines if b"FETCH" in line and b"UID" in line} == {b"1", b"2"}, lines
+    assert {line.split()[1] for line in lines if line.startswith(b"* ") and b"UID" in line} == {b"1", b"2"}, lines
     assert lines[-1].split()[1] == b"OK"
     raw.close()
 
