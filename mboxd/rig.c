@@ -89,10 +89,14 @@ static ipc_handler *const dir_handlers[DIR_CHANGED + 1] = {
 	[DIR_USAGE] = on_usage,
 };
 
+static struct ipc_link *directory;
+
 static void
 on_peer_gone(void *ctx, struct ipc_link *link)
 {
 	(void)ctx;
+	if (link == directory)
+		directory = NULL;
 	ipc_link_free(&link);
 }
 
@@ -225,8 +229,9 @@ link_mboxd(void)
 	attach(rig.authd, &rig.mboxd, "serve:mbox/authd");
 	attach(rig.front, &rig.mboxd, "serve:mbox/imapd");
 	assert_int_equal(ipc_pair(fds, NULL), 0);
-	(void)ipc_serve(rig.loop, &ipc_dir, fds[0], STR("mboxd"), dir_handlers,
-	    NULL, on_peer_gone);
+	ipc_link_free(&directory);
+	directory = ipc_serve(rig.loop, &ipc_dir, fds[0], STR("mboxd"),
+	    dir_handlers, NULL, on_peer_gone);
 	give_fd(&rig.mboxd, "call:directoryd", fds[1]);
 	send_key();
 }
@@ -382,7 +387,9 @@ rig_stop(void)
 	ipc_link_free(&rig.authd);
 	ipc_link_free(&rig.front);
 	ipc_link_free(&rig.blobs);
+	ipc_link_free(&directory);
 	EVP_PKEY_free(rig.key);
+	loop_free(&rig.loop);
 }
 
 /* ---- blobs and deliveries ---- */
