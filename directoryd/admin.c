@@ -1,185 +1,22 @@
 /* SPDX-License-Identifier: ISC */
-#include "directoryd/admin.h"
+#include "directoryd/admin_int.h"
 
-#include "config/config.h"
 #include "mail/address.h"
-
-#define PAGE 100
-#define BATCH_MAX 100
-#define PLANS_MAX 200
-#define LIST_MAX 200
-
-/* ---- arguments ---- */
-
-static struct str
-arg_str(const json_t *args, const char *name)
-{
-	const json_t *value = json_object_get(args, name);
-
-	return json_is_string(value) ? str_make(json_string_value(value),
-	    json_string_length(value)) : STR_NONE;
-}
-
-static bool
-arg_has(const json_t *args, const char *name)
-{
-	return json_object_get(args, name) != NULL;
-}
-
-static int
-need_str(const json_t *args, const char *name, struct str *value_r,
-    struct err *err)
-{
-	*value_r = arg_str(args, name);
-	if (value_r->len == 0)
-		return err_set(err, ERR_SYNTAX, "%s is missing", name);
-	return 0;
-}
-
-/* A size such as "10G"; absent: unchanged. */
-static int
-arg_size(const json_t *args, const char *name, uint64_t *value,
-    struct err *err)
-{
-	if (!arg_has(args, name))
-		return 0;
-	if (config_parse_size(arg_str(args, name), value) != 0 ||
-	    *value > INT64_MAX)
-		return err_set(err, ERR_SYNTAX, "%s: want a size such as "
-		    "10G", name);
-	return 0;
-}
-
-static int
-arg_count(const json_t *args, const char *name, uint64_t *value,
-    struct err *err)
-{
-	if (!arg_has(args, name))
-		return 0;
-	if (str_to_u64(arg_str(args, name), 1000000000, value) != 0)
-		return err_set(err, ERR_SYNTAX, "%s: want a number", name);
-	return 0;
-}
-
-static int
-arg_address(struct admin_call *call, const json_t *args, const char *name,
-    struct str *canon_r, struct err *err)
-{
-	struct str text, domain;
-	int rc = need_str(args, name, &text, err);
-
-	if (rc == 0)
-		rc = directory_canon(call->arena, text, canon_r, err);
-	if (rc == 0 && (str_rfind(*canon_r, '@') == STR_NPOS ||
-	    (domain = str_sub(*canon_r, str_rfind(*canon_r, '@') + 1,
-	    canon_r->len)).len == 0))
-		rc = err_set(err, ERR_SYNTAX, "%s: an address has a domain",
-		    name);
-	return rc;
-}
-
-static int
-arg_domain(struct admin_call *call, const char *name,
-    struct directory_domain *domain_r, struct err *err)
-{
-	struct str text, canon;
-	int rc = need_str(call->args, name, &text, err);
-
-	if (rc == 0 && address_domain(call->arena, text, ADDRESS_UTF8,
-	    &canon, NULL) != 0)
-		rc = err_set(err, ERR_SYNTAX, "not a domain: %.*s",
-		    STR_FMT(text));
-	return rc == 0 ? directory_domain_find(call->dir, canon, call->arena,
-	    domain_r, err) : rc;
-}
-
-static int
-arg_account(struct admin_call *call, const char *name,
-    struct directory_account *account_r, struct err *err)
-{
-	struct str address;
-	int rc = arg_address(call, call->args, name, &address, err);
-
-	return rc == 0 ? directory_account_find(call->dir, address,
-	    call->arena, account_r, err) : rc;
-}
-
-/* ---- results ---- */
-
-static json_t *
-json_text(struct str s)
-{
-	json_t *text = json_stringn(s.p != NULL ? s.p : "", s.len);
-
-	return text != NULL ? text : json_string("?");
-}
-
-static void
-set_text(json_t *object, const char *name, struct str s)
-{
-	json_object_set_new(object, name, json_text(s));
-}
-
-static void
-set_u64(json_t *object, const char *name, uint64_t value)
-{
-	json_object_set_new(object, name, json_integer((json_int_t)value));
-}
 
 static json_t *
 show_domain(const struct directory_domain *d)
 {
 	json_t *o = json_object();
 
-	set_text(o, "name", d->name);
-	set_text(o, "tenant", d->tenant_name);
-	set_u64(o, "mailbox_size", d->mailbox_octets);
-	set_u64(o, "ids", d->ids_max);
-	set_u64(o, "accounts", d->accounts);
-	set_u64(o, "message_size", d->message_octets);
-	set_u64(o, "message_recipients", d->message_recipients);
+	admin_set_text(o, "name", d->name);
+	admin_set_text(o, "tenant", d->tenant_name);
+	admin_set_u64(o, "mailbox_size", d->mailbox_octets);
+	admin_set_u64(o, "ids", d->ids_max);
+	admin_set_u64(o, "accounts", d->accounts);
+	admin_set_u64(o, "message_size", d->message_octets);
+	admin_set_u64(o, "message_recipients", d->message_recipients);
 	json_object_set_new(o, "enabled", json_boolean(d->is_enabled));
 	return o;
-}
-
-static json_t *
-show_account(const struct directory_account *a)
-{
-	json_t *o = json_object();
-
-	set_text(o, "address", a->address);
-	set_u64(o, "id", a->id);
-	set_text(o, "name", a->name);
-	set_text(o, "plan", a->plan);
-	set_u64(o, "quota", a->quota_octets);
-	if (a->has_quota)
-		set_u64(o, "own_quota", a->own_quota_octets);
-	set_u64(o, "used", a->used_octets);
-	set_u64(o, "messages", a->used_messages);
-	json_object_set_new(o, "enabled", json_boolean(a->is_enabled));
-	set_text(o, "language", a->language);
-	return o;
-}
-
-static void
-changed(struct admin_call *call, uint64_t account, bool ends_sessions)
-{
-	invariant(call->changes_len < ADMIN_CHANGES_MAX);
-	call->changes[call->changes_len++] =
-	    (struct admin_change){ account, ends_sessions };
-}
-
-/* The call's arguments as the log's detail. */
-static struct str
-detail(struct admin_call *call, const json_t *args)
-{
-	char *text = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
-	struct str copy;
-
-	invariant(text != NULL);
-	copy = arena_str(call->arena, str_of(text));
-	free(text);
-	return copy;
 }
 
 /* ---- tenants ---- */
@@ -189,14 +26,14 @@ tenant_create(struct admin_call *call, struct err *err)
 {
 	struct str name;
 	uint64_t id;
-	int rc = need_str(call->args, "name", &name, err);
+	int rc = admin_need_str(call->args, "name", &name, err);
 
 	if (rc == 0)
 		rc = directory_tenant_add(call->dir, name, &id, err);
 	if (rc == 0)
 		rc = directory_log(call->dir, "tenant.create", name,
 		    STR(""), err);
-	set_text(call->result, "name", name);
+	admin_set_text(call->result, "name", name);
 	return rc;
 }
 
@@ -205,7 +42,7 @@ tenant_delete(struct admin_call *call, struct err *err)
 {
 	struct str name;
 	uint64_t id;
-	int rc = need_str(call->args, "name", &name, err);
+	int rc = admin_need_str(call->args, "name", &name, err);
 
 	if (rc == 0)
 		rc = directory_tenant_find(call->dir, name, &id, err);
@@ -223,16 +60,16 @@ tenant_list(struct admin_call *call, struct err *err)
 	size_t n, i;
 	int rc;
 
-	rc = directory_tenant_list(call->dir, arg_str(call->args, "after"),
+	rc = directory_tenant_list(call->dir, admin_arg_str(call->args, "after"),
 	    PAGE, call->arena, names, &n, err);
 	for (i = 0; rc == 0 && i < n; i++) {
 		item = json_object();
-		set_text(item, "name", names[i]);
+		admin_set_text(item, "name", names[i]);
 		json_array_append_new(items, item);
 	}
 	json_object_set_new(call->result, "items", items);
 	if (rc == 0 && n == PAGE)
-		set_text(call->result, "next", names[n - 1]);
+		admin_set_text(call->result, "next", names[n - 1]);
 	return rc;
 }
 
@@ -242,22 +79,22 @@ static int
 domain_limits(struct admin_call *call, struct directory_domain *d,
     struct err *err)
 {
-	int rc = arg_size(call->args, "mailbox_size", &d->mailbox_octets,
+	int rc = admin_arg_size(call->args, "mailbox_size", &d->mailbox_octets,
 	    err);
 
 	if (rc == 0)
-		rc = arg_count(call->args, "ids", &d->ids_max, err);
+		rc = admin_arg_count(call->args, "ids", &d->ids_max, err);
 	if (rc == 0)
-		rc = arg_size(call->args, "message_size", &d->message_octets,
+		rc = admin_arg_size(call->args, "message_size", &d->message_octets,
 		    err);
 	if (rc == 0)
-		rc = arg_count(call->args, "message_recipients",
+		rc = admin_arg_count(call->args, "message_recipients",
 		    &d->message_recipients, err);
 	/* The closest model of this product, one to one. */
-	if (rc == 0 && str_eq(arg_str(call->args, "preset"), STR("compat"))) {
+	if (rc == 0 && str_eq(admin_arg_str(call->args, "preset"), STR("compat"))) {
 		d->message_octets = 15 << 20;
 		d->message_recipients = 1000;
-	} else if (rc == 0 && arg_has(call->args, "preset")) {
+	} else if (rc == 0 && admin_arg_has(call->args, "preset")) {
 		rc = err_set(err, ERR_SYNTAX, "preset: want compat");
 	}
 	return rc;
@@ -268,7 +105,7 @@ static int
 domain_tenant(struct admin_call *call, struct directory_domain *d,
     struct err *err)
 {
-	struct str name = arg_str(call->args, "tenant");
+	struct str name = admin_arg_str(call->args, "tenant");
 	int rc;
 
 	if (name.len != 0)
@@ -285,7 +122,7 @@ domain_create(struct admin_call *call, struct err *err)
 	struct directory_domain d = { .is_enabled = true };
 	struct str text;
 	uint64_t id;
-	int rc = need_str(call->args, "name", &text, err);
+	int rc = admin_need_str(call->args, "name", &text, err);
 
 	if (rc == 0 && (address_domain(call->arena, text, ADDRESS_UTF8,
 	    &d.name, NULL) != 0 || d.name.p[0] == '['))
@@ -299,8 +136,8 @@ domain_create(struct admin_call *call, struct err *err)
 		rc = directory_domain_add(call->dir, &d, &id, err);
 	if (rc == 0)
 		rc = directory_log(call->dir, "domain.create", d.name,
-		    detail(call, call->args), err);
-	set_text(call->result, "name", d.name);
+		    admin_detail(call, call->args), err);
+	admin_set_text(call->result, "name", d.name);
 	return rc;
 }
 
@@ -308,24 +145,24 @@ static int
 domain_set(struct admin_call *call, struct err *err)
 {
 	struct directory_domain d;
-	int rc = arg_domain(call, "name", &d, err);
+	int rc = admin_arg_domain(call, "name", &d, err);
 
 	if (rc == 0)
 		rc = domain_limits(call, &d, err);
-	if (rc == 0 && arg_has(call->args, "enabled"))
+	if (rc == 0 && admin_arg_has(call->args, "enabled"))
 		d.is_enabled = json_is_true(json_object_get(call->args,
 		    "enabled"));
 	if (rc == 0)
 		rc = directory_domain_set(call->dir, &d, err);
 	return rc == 0 ? directory_log(call->dir, "domain.set", d.name,
-	    detail(call, call->args), err) : rc;
+	    admin_detail(call, call->args), err) : rc;
 }
 
 static int
 domain_delete(struct admin_call *call, struct err *err)
 {
 	struct directory_domain d;
-	int rc = arg_domain(call, "name", &d, err);
+	int rc = admin_arg_domain(call, "name", &d, err);
 
 	if (rc == 0)
 		rc = directory_domain_delete(call->dir, d.id, err);
@@ -337,7 +174,7 @@ static int
 domain_show(struct admin_call *call, struct err *err)
 {
 	struct directory_domain d;
-	int rc = arg_domain(call, "name", &d, err);
+	int rc = admin_arg_domain(call, "name", &d, err);
 
 	if (rc == 0)
 		json_object_set_new(call->result, "item", show_domain(&d));
@@ -353,322 +190,13 @@ domain_list(struct admin_call *call, struct err *err)
 	size_t n, i;
 	int rc;
 
-	rc = directory_domain_list(call->dir, arg_str(call->args, "after"),
+	rc = directory_domain_list(call->dir, admin_arg_str(call->args, "after"),
 	    PAGE, call->arena, d, &n, err);
 	for (i = 0; rc == 0 && i < n; i++)
 		json_array_append_new(items, show_domain(&d[i]));
 	json_object_set_new(call->result, "items", items);
 	if (rc == 0 && n == PAGE)
-		set_text(call->result, "next", d[n - 1].name);
-	return rc;
-}
-
-/* ---- accounts ---- */
-
-/* name, quota, plan, language from args, where they are. */
-static int
-account_settings(struct admin_call *call, const json_t *args,
-    struct directory_account *a, struct err *err)
-{
-	struct str quota = arg_str(args, "quota");
-	uint64_t unused;
-	int rc = 0;
-
-	if (arg_has(args, "name"))
-		a->name = arg_str(args, "name");
-	if (a->name.len > 255)
-		return err_set(err, ERR_LIMIT, "name: over 255 octets");
-	if (arg_has(args, "language"))
-		a->language = arg_str(args, "language");
-	if (arg_has(args, "plan"))
-		a->plan = arg_str(args, "plan");
-	if (a->plan.len != 0)
-		rc = directory_plan_find(call->dir, a->plan, &unused, err);
-	if (rc != 0 || quota.len == 0)
-		return rc;
-	a->has_quota = !str_eq(quota, STR("default"));
-	return a->has_quota ? arg_size(args, "quota", &a->own_quota_octets,
-	    err) : 0;
-}
-
-/* What a new account named by args would be; the domain and its room. */
-static int
-account_plan_new(struct admin_call *call, const json_t *args,
-    struct directory_account *a, struct directory_domain *d,
-    uint64_t others, struct err *err)
-{
-	struct directory_account there;
-	size_t at;
-	int rc;
-
-	*a = (struct directory_account){ .is_own_enabled = true,
-	    .language = STR("ja") };
-	rc = arg_address(call, args, "address", &a->address, err);
-	if (rc != 0)
-		return rc;
-	rc = directory_domain_of(call->dir, a->address, call->arena, d, err);
-	if (rc != 0)
-		return rc;
-	rc = directory_domain_find(call->dir, d->name, call->arena, d, err);
-	if (rc != 0)
-		return rc;
-	at = str_rfind(a->address, '@');
-	a->local = str_sub(a->address, 0, at);
-	a->domain = d->id;
-	if (str_find(a->local, '+') != STR_NPOS)
-		return err_set(err, ERR_SYNTAX, "%.*s: a + stands before a "
-		    "tag", STR_FMT(a->address));
-	if (directory_account_find(call->dir, a->address, call->arena,
-	    &there, NULL) == 0)
-		return err_set(err, ERR_EXISTS, "account %.*s exists",
-		    STR_FMT(a->address));
-	if (d->ids_max != 0 && d->accounts + others >= d->ids_max)
-		return err_set(err, ERR_LIMIT, "%.*s has its %llu ids",
-		    STR_FMT(d->name), (unsigned long long)d->ids_max);
-	return account_settings(call, args, a, err);
-}
-
-/* Aliases and forwards come as arrays of addresses. */
-static int
-account_extras(struct admin_call *call, const json_t *args,
-    struct str address, bool is_dry, struct err *err)
-{
-	static const struct {
-		const char *name;
-		enum directory_pair kind;
-	} lists[] = {
-		{ "aliases", DIRECTORY_ALIAS },
-		{ "forwards", DIRECTORY_FORWARD },
-	};
-	struct directory_domain domain;
-	struct directory_account account;
-	struct str canon;
-	const json_t *list, *value;
-	size_t i, j;
-	int rc = 0;
-
-	for (i = 0; i < 2; i++) {
-		list = json_object_get(args, lists[i].name);
-		json_array_foreach(list, j, value) {
-			rc = directory_canon(call->arena,
-			    str_of(json_string_value(value)), &canon, err);
-			if (rc != 0)
-				return rc;
-			if (lists[i].kind == DIRECTORY_ALIAS) {
-				rc = directory_domain_of(call->dir, canon,
-				    call->arena, &domain, err);
-				if (rc == 0 && directory_account_find(
-				    call->dir, canon, call->arena, &account,
-				    NULL) == 0)
-					rc = err_set(err, ERR_EXISTS,
-					    "%.*s is an account",
-					    STR_FMT(canon));
-			}
-			if (rc == 0 && !is_dry)
-				rc = directory_pair_add(call->dir,
-				    lists[i].kind,
-				    lists[i].kind == DIRECTORY_ALIAS ?
-				    canon : address,
-				    lists[i].kind == DIRECTORY_ALIAS ?
-				    address : canon, false, err);
-			if (rc != 0)
-				return rc;
-		}
-	}
-	return 0;
-}
-
-static int
-account_make(struct admin_call *call, const json_t *args, json_t *made,
-    struct err *err)
-{
-	struct directory_account a;
-	struct directory_domain d;
-	uint64_t id = 0;
-	int rc = account_plan_new(call, args, &a, &d, 0, err);
-
-	if (rc == 0)
-		rc = directory_account_add(call->dir, &a, &id, err);
-	if (rc == 0)
-		rc = account_extras(call, args, a.address, false, err);
-	if (rc == 0)
-		rc = directory_log(call->dir, "account.create", a.address,
-		    detail(call, args), err);
-	set_text(made, "address", a.address);
-	set_u64(made, "id", id);
-	return rc;
-}
-
-static int
-account_create(struct admin_call *call, struct err *err)
-{
-	return account_make(call, call->args, call->result, err);
-}
-
-/* Rows of an import: [{line, address, ...}]. Errors by line, none applied. */
-static int
-account_check(struct admin_call *call, struct err *err)
-{
-	const json_t *rows = json_object_get(call->args, "rows"), *row;
-	json_t *errors = json_array(), *item;
-	struct directory_account a;
-	struct directory_domain d;
-	uint64_t others = 0;
-	size_t i;
-	int rc;
-
-	(void)arg_count(call->args, "others", &others, NULL);
-	if (json_array_size(rows) > BATCH_MAX)
-		return err_set(err, ERR_LIMIT, "over %d rows", BATCH_MAX);
-	json_array_foreach(rows, i, row) {
-		struct err why = ERR_INIT;
-
-		rc = account_plan_new(call, row, &a, &d, others + i, &why);
-		if (rc == 0)
-			rc = account_extras(call, row, a.address, true, &why);
-		if (rc == 0)
-			continue;
-		item = json_object();
-		json_object_set(item, "line", json_object_get(row, "line"));
-		set_text(item, "reason", str_of(err_text(&why)));
-		json_array_append_new(errors, item);
-	}
-	json_object_set_new(call->result, "errors", errors);
-	return 0;
-}
-
-static int
-account_import(struct admin_call *call, struct err *err)
-{
-	const json_t *rows = json_object_get(call->args, "rows"), *row;
-	json_t *items = json_array(), *made;
-	size_t i;
-	int rc = 0;
-
-	json_object_set_new(call->result, "items", items);
-	if (json_array_size(rows) > BATCH_MAX)
-		return err_set(err, ERR_LIMIT, "over %d rows", BATCH_MAX);
-	json_array_foreach(rows, i, row) {
-		made = json_object();
-		json_array_append_new(items, made);
-		if ((rc = account_make(call, row, made, err)) != 0)
-			break;
-	}
-	return rc;
-}
-
-static int
-account_set(struct admin_call *call, struct err *err)
-{
-	struct directory_account a;
-	int rc = arg_account(call, "address", &a, err);
-
-	if (rc == 0)
-		rc = account_settings(call, call->args, &a, err);
-	if (rc == 0 && arg_has(call->args, "enabled"))
-		a.is_own_enabled = json_is_true(json_object_get(call->args,
-		    "enabled"));
-	if (rc == 0)
-		rc = directory_account_set(call->dir, &a, err);
-	if (rc == 0)
-		rc = directory_log(call->dir, "account.set", a.address,
-		    detail(call, call->args), err);
-	if (rc == 0)
-		changed(call, a.id, !a.is_own_enabled);
-	return rc;
-}
-
-static int
-account_delete(struct admin_call *call, struct err *err)
-{
-	struct directory_account a;
-	int rc = arg_account(call, "address", &a, err);
-
-	if (rc == 0)
-		rc = directory_account_delete(call->dir, a.id, err);
-	if (rc == 0)
-		rc = directory_log(call->dir, "account.delete", a.address,
-		    STR(""), err);
-	if (rc == 0) {
-		changed(call, a.id, true);
-		set_u64(call->result, "id", a.id);
-		set_text(call->result, "address", a.address);
-	}
-	return rc;
-}
-
-/* authd has stored a new password: who is logged in must go. */
-static int
-account_password(struct admin_call *call, struct err *err)
-{
-	struct directory_account a;
-	int rc = arg_account(call, "address", &a, err);
-
-	if (rc == 0)
-		rc = directory_log(call->dir, "account.password", a.address,
-		    STR(""), err);
-	if (rc == 0)
-		changed(call, a.id, true);
-	return rc;
-}
-
-static void
-add_pairs(struct admin_call *call, json_t *item, const char *name,
-    enum directory_pair kind, struct str owner)
-{
-	struct directory_pair_row *rows = arena_alloc(call->arena,
-	    LIST_MAX * sizeof(*rows));
-	json_t *list = json_array();
-	size_t n = 0, i;
-
-	if (directory_pair_list(call->dir, kind, owner, NULL, LIST_MAX,
-	    call->arena, rows, &n, NULL) == 0)
-		for (i = 0; i < n; i++)
-			json_array_append_new(list,
-			    json_text(rows[i].target));
-	json_object_set_new(item, name, list);
-}
-
-static int
-account_show(struct admin_call *call, struct err *err)
-{
-	struct directory_account a;
-	json_t *item;
-	int rc = arg_account(call, "address", &a, err);
-
-	if (rc != 0)
-		return rc;
-	item = show_account(&a);
-	add_pairs(call, item, "forwards", DIRECTORY_FORWARD, a.address);
-	add_pairs(call, item, "send_as", DIRECTORY_SEND_AS, a.address);
-	json_object_set_new(call->result, "item", item);
-	return 0;
-}
-
-static int
-account_list(struct admin_call *call, struct err *err)
-{
-	struct directory_account *a = arena_alloc(call->arena,
-	    PAGE * sizeof(*a));
-	json_t *items = json_array();
-	struct directory_domain d;
-	uint64_t after = 0;
-	char next[32];
-	size_t n = 0, i;
-	int rc = arg_domain(call, "domain", &d, err);
-
-	(void)arg_count(call->args, "after", &after, NULL);
-	if (rc == 0)
-		rc = directory_account_list(call->dir, d.id, after, PAGE,
-		    call->arena, a, &n, err);
-	for (i = 0; rc == 0 && i < n; i++)
-		json_array_append_new(items, show_account(&a[i]));
-	json_object_set_new(call->result, "items", items);
-	if (rc == 0 && n == PAGE) {
-		(void)snprintf(next, sizeof(next), "%llu",
-		    (unsigned long long)a[n - 1].id);
-		set_text(call->result, "next", str_of(next));
-	}
+		admin_set_text(call->result, "next", d[n - 1].name);
 	return rc;
 }
 
@@ -701,11 +229,11 @@ pair_owner(struct admin_call *call, const struct pair_verb *v,
 	int rc;
 
 	if (v->kind == DIRECTORY_ADMIN) {
-		rc = arg_domain(call, v->owner, &domain, err);
+		rc = admin_arg_domain(call, v->owner, &domain, err);
 		*owner_r = domain.name;
 		return rc;
 	}
-	rc = arg_address(call, call->args, v->owner, owner_r, err);
+	rc = admin_arg_address(call, call->args, v->owner, owner_r, err);
 	if (rc != 0)
 		return rc;
 	if (v->kind != DIRECTORY_ALIAS)
@@ -725,7 +253,7 @@ pair_target(struct admin_call *call, const struct pair_verb *v,
     struct str *target_r, struct err *err)
 {
 	struct directory_account account;
-	int rc = arg_address(call, call->args, v->target, target_r, err);
+	int rc = admin_arg_address(call, call->args, v->target, target_r, err);
 
 	if (rc == 0 && v->kind == DIRECTORY_ADMIN)
 		rc = directory_account_find(call->dir, *target_r,
@@ -746,7 +274,7 @@ pair_add(struct admin_call *call, const struct pair_verb *v, struct err *err)
 		    json_is_true(json_object_get(call->args, "keep_copy")),
 		    err);
 	return rc == 0 ? directory_log(call->dir, v->add, owner,
-	    detail(call, call->args), err) : rc;
+	    admin_detail(call, call->args), err) : rc;
 }
 
 static int
@@ -756,16 +284,16 @@ pair_del(struct admin_call *call, const struct pair_verb *v, struct err *err)
 	int rc;
 
 	if (v->kind == DIRECTORY_ALIAS)
-		rc = arg_address(call, call->args, v->owner, &owner, err);
+		rc = admin_arg_address(call, call->args, v->owner, &owner, err);
 	else
 		rc = pair_owner(call, v, &owner, err);
-	if (rc == 0 && arg_has(call->args, v->target))
-		rc = arg_address(call, call->args, v->target, &target, err);
+	if (rc == 0 && admin_arg_has(call->args, v->target))
+		rc = admin_arg_address(call, call->args, v->target, &target, err);
 	if (rc == 0)
 		rc = directory_pair_delete(call->dir, v->kind, owner, target,
 		    err);
 	return rc == 0 ? directory_log(call->dir, v->del, owner,
-	    detail(call, call->args), err) : rc;
+	    admin_detail(call, call->args), err) : rc;
 }
 
 static int
@@ -775,11 +303,11 @@ pair_list(struct admin_call *call, const struct pair_verb *v,
 	struct directory_pair_row *rows = arena_alloc(call->arena,
 	    PAGE * sizeof(*rows));
 	struct directory_pair_row after = {
-		.owner = arg_str(call->args, "after"),
-		.target = arg_str(call->args, "after_target"),
+		.owner = admin_arg_str(call->args, "after"),
+		.target = admin_arg_str(call->args, "after_target"),
 	};
 	json_t *items = json_array(), *item;
-	struct str owner = arg_str(call->args, v->owner);
+	struct str owner = admin_arg_str(call->args, v->owner);
 	size_t n = 0, i;
 	int rc = 0;
 
@@ -794,8 +322,8 @@ pair_list(struct admin_call *call, const struct pair_verb *v,
 		    PAGE, call->arena, rows, &n, err);
 	for (i = 0; rc == 0 && i < n; i++) {
 		item = json_object();
-		set_text(item, v->owner, rows[i].owner);
-		set_text(item, v->target, rows[i].target);
+		admin_set_text(item, v->owner, rows[i].owner);
+		admin_set_text(item, v->target, rows[i].target);
 		if (v->kind == DIRECTORY_FORWARD)
 			json_object_set_new(item, "keep_copy",
 			    json_boolean(rows[i].keeps_copy));
@@ -803,8 +331,8 @@ pair_list(struct admin_call *call, const struct pair_verb *v,
 	}
 	json_object_set_new(call->result, "items", items);
 	if (rc == 0 && n == PAGE) {
-		set_text(call->result, "next", rows[n - 1].owner);
-		set_text(call->result, "next_target", rows[n - 1].target);
+		admin_set_text(call->result, "next", rows[n - 1].owner);
+		admin_set_text(call->result, "next_target", rows[n - 1].target);
 	}
 	return rc;
 }
@@ -834,23 +362,23 @@ static int
 plan_put(struct admin_call *call, struct err *err)
 {
 	struct directory_plan plan = { .quota_octets = 0 };
-	int rc = need_str(call->args, "name", &plan.name, err);
+	int rc = admin_need_str(call->args, "name", &plan.name, err);
 
-	if (rc == 0 && !arg_has(call->args, "quota"))
+	if (rc == 0 && !admin_arg_has(call->args, "quota"))
 		rc = err_set(err, ERR_SYNTAX, "quota is missing");
 	if (rc == 0)
-		rc = arg_size(call->args, "quota", &plan.quota_octets, err);
+		rc = admin_arg_size(call->args, "quota", &plan.quota_octets, err);
 	if (rc == 0)
 		rc = directory_plan_put(call->dir, &plan, err);
 	return rc == 0 ? directory_log(call->dir, "plan.set", plan.name,
-	    detail(call, call->args), err) : rc;
+	    admin_detail(call, call->args), err) : rc;
 }
 
 static int
 plan_delete(struct admin_call *call, struct err *err)
 {
 	struct str name;
-	int rc = need_str(call->args, "name", &name, err);
+	int rc = admin_need_str(call->args, "name", &name, err);
 
 	if (rc == 0)
 		rc = directory_plan_delete(call->dir, name, err);
@@ -869,8 +397,8 @@ plan_list(struct admin_call *call, struct err *err)
 
 	for (i = 0; rc == 0 && i < n; i++) {
 		item = json_object();
-		set_text(item, "name", plans[i].name);
-		set_u64(item, "quota", plans[i].quota_octets);
+		admin_set_text(item, "name", plans[i].name);
+		admin_set_u64(item, "quota", plans[i].quota_octets);
 		json_array_append_new(items, item);
 	}
 	json_object_set_new(call->result, "items", items);
@@ -888,24 +416,24 @@ log_list(struct admin_call *call, struct err *err)
 	size_t n = 0, i;
 	int rc;
 
-	(void)arg_count(call->args, "after", &after, NULL);
+	(void)admin_arg_count(call->args, "after", &after, NULL);
 	rc = directory_log_read(call->dir, after, PAGE, call->arena, lines,
 	    &n, err);
 	for (i = 0; rc == 0 && i < n; i++) {
 		item = json_object();
-		set_u64(item, "id", lines[i].id);
-		set_u64(item, "when_us", lines[i].when_us);
-		set_text(item, "actor", lines[i].actor);
-		set_text(item, "verb", lines[i].verb);
-		set_text(item, "object", lines[i].object);
-		set_text(item, "detail", str_sub(lines[i].detail, 0, 300));
+		admin_set_u64(item, "id", lines[i].id);
+		admin_set_u64(item, "when_us", lines[i].when_us);
+		admin_set_text(item, "actor", lines[i].actor);
+		admin_set_text(item, "verb", lines[i].verb);
+		admin_set_text(item, "object", lines[i].object);
+		admin_set_text(item, "detail", str_sub(lines[i].detail, 0, 300));
 		json_array_append_new(items, item);
 	}
 	json_object_set_new(call->result, "items", items);
 	if (rc == 0 && n == PAGE) {
 		(void)snprintf(next, sizeof(next), "%llu",
 		    (unsigned long long)lines[n - 1].id);
-		set_text(call->result, "next", str_of(next));
+		admin_set_text(call->result, "next", str_of(next));
 	}
 	return rc;
 }
@@ -926,14 +454,14 @@ static const struct {
 	{ "domain", "delete", domain_delete, true },
 	{ "domain", "show", domain_show, false },
 	{ "domain", "list", domain_list, false },
-	{ "account", "create", account_create, true },
-	{ "account", "check", account_check, false },
-	{ "account", "import", account_import, true },
-	{ "account", "set", account_set, true },
-	{ "account", "delete", account_delete, true },
-	{ "account", "password", account_password, true },
-	{ "account", "show", account_show, false },
-	{ "account", "list", account_list, false },
+	{ "account", "create", admin_account_create, true },
+	{ "account", "check", admin_account_check, false },
+	{ "account", "import", admin_account_import, true },
+	{ "account", "set", admin_account_set, true },
+	{ "account", "delete", admin_account_delete, true },
+	{ "account", "password", admin_account_password, true },
+	{ "account", "show", admin_account_show, false },
+	{ "account", "list", admin_account_list, false },
 	{ "account", "grant", grant_add, true },
 	{ "account", "revoke", grant_delete, true },
 	{ "account", "grants", grant_list, false },
