@@ -149,9 +149,10 @@ on_commit(void *arg)
 		after->done(after->ctx, code);
 		free(after);
 	}
-	if (code != 0 && store->has_progress) {
-		/* Memory is ahead of the disk now: begin again from there.
-		 * What was delivered meanwhile is not delivered twice. */
+	if (code != 0 && (store->has_progress || db_has_failed(store->db))) {
+		/* Memory is ahead of the disk, or the disk has failed: begin
+		 * again from what is there. What was delivered meanwhile is
+		 * not delivered twice. */
 		ev_error(NULL, "queue.restart");
 		exit(1);
 	}
