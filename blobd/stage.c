@@ -82,14 +82,13 @@ open_pair(struct stage *stage, uint64_t number, int *write_fd_r,
 	int wfd, rfd;
 
 	number_name(number, name);
+	/* child_main()'s umask, 0007, leaves the readers' group its right. */
 	wfd = openat(stage->dir_fd, name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0440);
 	if (wfd == -1)
 		return err_set_errno(err, errno == ENOSPC || errno == EDQUOT ?
 		    ERR_LIMIT : ERR_TEMP, "stage file");
-	/* umask must not take the readers' group away. */
-	rfd = fchmod(wfd, 0440) == -1 ? -1 :
-	    openat(stage->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	rfd = openat(stage->dir_fd, name, O_RDONLY | O_CLOEXEC);
 	if (rfd == -1) {
 		err_set_errno(err, ERR_TEMP, "stage file");
 		(void)close(wfd);

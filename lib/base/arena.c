@@ -156,14 +156,18 @@ arena_cstr(struct arena *arena, struct str s)
 struct str
 arena_printf(struct arena *arena, const char *fmt, ...)
 {
+	char small[256];
 	va_list ap;
 	char *p;
 	int n;
 
+	/* Nearly all of it is short: then one pass is enough. */
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(small, sizeof(small), fmt, ap);
 	va_end(ap);
 	invariant(n >= 0);
+	if ((size_t)n < sizeof(small))
+		return arena_str(arena, str_make(small, (size_t)n));
 	p = arena_alloc(arena, (size_t)n + 1);
 	va_start(ap, fmt);
 	(void)vsnprintf(p, (size_t)n + 1, fmt, ap);

@@ -126,14 +126,20 @@ buf_add_u64(struct buf *buf, uint64_t value)
 void
 buf_addf(struct buf *buf, const char *fmt, ...)
 {
+	char small[256];
 	va_list ap;
 	char *p;
 	int n;
 
+	/* Nearly all of it is short: then one pass is enough. */
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(small, sizeof(small), fmt, ap);
 	va_end(ap);
 	invariant(n >= 0);
+	if ((size_t)n < sizeof(small)) {
+		buf_add(buf, small, (size_t)n);
+		return;
+	}
 	if ((size_t)n > buf->max - buf->len) {
 		buf->has_failed = true;
 		return;

@@ -25,6 +25,8 @@ static struct {
 	const char *process;
 	enum log_level level;
 	uint64_t lost;
+	time_t second;			/* what second_text says */
+	char second_text[40];
 	void (*capture)(void *ctx, struct str line);
 	void *capture_ctx;
 } sink = { .fd = STDERR_FILENO, .process = "-", .level = LOG_L_INFO };
@@ -175,14 +177,28 @@ put_head(struct buf *line, enum log_level level, const char *event)
 {
 	uint64_t us = when_wall_us();
 	time_t s = (time_t)(us / 1000000);
+	unsigned ms = (unsigned)(us / 1000 % 1000);
 	struct tm tm;
 
-	gmtime_r(&s, &tm);
-	buf_addf(line, "{\"ts\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\","
-	    "\"level\":\"%s\",\"process\":\"%s\",\"pid\":%d,\"event\":\"%s\"",
-	    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-	    tm.tm_min, tm.tm_sec, (int)(us / 1000 % 1000), level_names[level],
-	    sink.process, (int)getpid(), event);
+	if (s != sink.second) {
+		gmtime_r(&s, &tm);
+		(void)strftime(sink.second_text, sizeof(sink.second_text),
+		    "{\"ts\":\"%Y-%m-%dT%H:%M:%S.", &tm);
+		sink.second = s;
+	}
+	buf_add_cstr(line, sink.second_text);
+	buf_add_char(line, (char)('0' + ms / 100));
+	buf_add_char(line, (char)('0' + ms / 10 % 10));
+	buf_add_char(line, (char)('0' + ms % 10));
+	buf_add_cstr(line, "Z\",\"level\":\"");
+	buf_add_cstr(line, level_names[level]);
+	buf_add_cstr(line, "\",\"process\":\"");
+	buf_add_cstr(line, sink.process);
+	buf_add_cstr(line, "\",\"pid\":");
+	buf_add_u64(line, (uint64_t)getpid());
+	buf_add_cstr(line, ",\"event\":\"");
+	buf_add_cstr(line, event);
+	buf_add_char(line, '"');
 }
 
 static bool
