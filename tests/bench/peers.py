@@ -83,11 +83,19 @@ class Server:
                 text += path.read_text(errors="replace")
         return text
 
-    def run(self, *command, env=None):
+    def inside(self, *command):
+        """The command, with the unpacked /usr over the machine's for it alone.
+
+        The servers have paths compiled in; a private mount namespace gives
+        them these without a file of theirs outside the cache.
+        """
+        mount = f"mount -t overlay overlay -o lowerdir={self.top}/usr:/usr /usr"
+        return ["unshare", "--mount", "sh", "-c", mount + ' && exec "$@"', "sh", *map(str, command)]
+
+    def run(self, *command):
         with open(self.dir / "stdout", "ab") as out:
-            self.process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=out,
-                                            stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})},
-                                            start_new_session=True)
+            self.process = subprocess.Popen(self.inside(*command), stdout=out, stderr=out,
+                                            stdin=subprocess.DEVNULL, start_new_session=True)
 
     def stop(self):
         if self.process is None:
@@ -105,7 +113,6 @@ class Postfix(Server):
     def __init__(self, folder, unpacked, transport, users, **settings):
         self.dir = pathlib.Path(folder)
         self.top = unpacked / "postfix"
-        self.env = {"LD_LIBRARY_PATH": str(self.top / "usr/lib/postfix")}
         self.port = free_port()
         self.transport, self.users, self.settings = transport, users, settings
 
@@ -113,7 +120,7 @@ class Postfix(Server):
         queue, conf = self.dir / "queue", self.dir / "conf"
         if not conf.exists():
             self._layout(queue, conf)
-        self.run(self.top / "usr/lib/postfix/sbin/master", "-c", conf, "-d", env=self.env)
+        self.run("/usr/lib/postfix/sbin/master", "-c", conf, "-d")
         self.wait_port(self.port)
         return self
 
@@ -133,8 +140,8 @@ class Postfix(Server):
         os.chown(self.dir / "data", owner.pw_uid, -1)
         settings = {
             "compatibility_level": "3.6", "queue_directory": queue, "data_directory": self.dir / "data",
-            "command_directory": self.top / "usr/sbin", "daemon_directory": self.top / "usr/lib/postfix/sbin",
-            "shlib_directory": self.top / "usr/lib/postfix", "meta_directory": self.top / "etc/postfix",
+            "command_directory": "/usr/sbin", "daemon_directory": "/usr/lib/postfix/sbin",
+            "shlib_directory": "/usr/lib/postfix", "meta_directory": self.top / "etc/postfix",
             "mail_owner": "postfix", "setgid_group": "postdrop", "default_database_type": "hash",
             "inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4", "mynetworks": "127.0.0.0/8",
             "myhostname": "mail.example.test", "mydestination": "", "alias_maps": "", "alias_database": "",
@@ -142,9 +149,7 @@ class Postfix(Server):
             "virtual_mailbox_maps": f"hash:{conf}/users", "virtual_transport": self.transport,
             "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
             "message_size_limit": "52428800", "maillog_file": self.dir / "mail.log",
-            "maillog_file_prefixes": self.dir, "syslog_name": "postfix",
-            "import_environment": "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ LANG=C POSTLOG_SERVICE POSTLOG_HOSTNAME"
-            " LD_LIBRARY_PATH", **self.settings}
+            "maillog_file_prefixes": self.dir, **self.settings}
         (conf / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in settings.items()))
         (conf / "users").write_text("".join(f"{user} x\n" for user in self.users))
         (conf / "master.cf").write_text(f"""\
@@ -172,8 +177,7 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """)
-        subprocess.run([self.top / "usr/sbin/postmap", "-c", conf, f"hash:{conf}/users"], check=True,
-                       env={**os.environ, **self.env})
+        subprocess.run(self.inside("/usr/sbin/postmap", "-c", conf, f"hash:{conf}/users"), check=True)
 
     def queued(self):
         """Messages in the queue: the files there."""
@@ -192,13 +196,11 @@ class Dovecot(Server):
         self.top = unpacked / "dovecot"
         self.kind, self.cert, self.key, self.hibernate = kind, cert, key, hibernate
         self.imap, self.imaps = free_port(), free_port()
-        lib = self.top / "usr/lib/dovecot"
-        self.env = {"LD_LIBRARY_PATH": f"{lib}:{lib}/modules:{lib}/modules/old-stats"}
 
     def start(self):
         if not (self.dir / "dovecot.conf").exists():
             self._layout()
-        self.run(self.top / "usr/sbin/dovecot", "-F", "-c", self.dir / "dovecot.conf", env=self.env)
+        self.run("/usr/sbin/dovecot", "-F", "-c", self.dir / "dovecot.conf")
         self.wait_port(self.imap)
         return self
 
@@ -206,14 +208,10 @@ class Dovecot(Server):
         self.dir.mkdir(parents=True)
         (self.dir / "mail").mkdir()
         shutil.chown(self.dir / "mail", "vmail", "vmail")
-        lib = self.top / "usr/lib/dovecot"
         location = "mdbox:~/mdbox" if self.kind == "mdbox" else "maildir:~/Maildir"
         (self.dir / "dovecot.conf").write_text(f"""\
 base_dir = {self.dir}/run
 state_dir = {self.dir}/state
-libexec_dir = {lib}
-mail_plugin_dir = {lib}/modules
-import_environment = TZ LD_LIBRARY_PATH
 log_path = {self.dir}/mail.log
 protocols = imap lmtp
 listen = 127.0.0.1
@@ -224,8 +222,7 @@ ssl_key = <{self.key}
 mail_location = {location}
 first_valid_uid = 1
 mail_max_userip_connections = 0
-default_client_limit = 20000
-default_process_limit = 12000
+default_client_limit = 40000
 {f"imap_hibernate_timeout = {self.hibernate}" if self.hibernate else ""}
 passdb {{
   driver = static

@@ -133,7 +133,7 @@ class Perf:
         for name in self.names:
             done = subprocess.run(
                 ["perf", "report", "-i", self.path, "--stdio", "--no-children", "-g", "none", "--comms", name,
-                 "--sort", "symbol,dso", "--percent-limit", "0.3"], capture_output=True, text=True)
+                 "--sort", "symbol,dso", "--percentage", "relative", "--percent-limit", "0.7"], capture_output=True, text=True)
             lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")]
             if lines:
                 text += f"== {name}\n" + "\n".join(lines[:top]) + "\n\n"
