@@ -188,6 +188,15 @@ bind_path(const char *path, int type, mode_t mode, int *fd_r,
 	return 0;
 }
 
+static char *
+copy_text(const char *text)
+{
+	char *copy = strdup(text);
+
+	invariant(copy != NULL);
+	return copy;
+}
+
 static void
 keep(struct listen_socket **sockets, const struct config_listener *l,
     const char *address, int fd)
@@ -195,7 +204,11 @@ keep(struct listen_socket **sockets, const struct config_listener *l,
 	struct listen_socket *s = calloc(1, sizeof(*s));
 
 	invariant(s != NULL);
-	s->listener = l;
+	s->name = copy_text(l->name);
+	s->protocol = copy_text(l->protocol);
+	s->tls = copy_text(l->tls);
+	s->zone = copy_text(l->zone);
+	s->port = l->port;
 	s->fd = fd;
 	(void)snprintf(s->address, sizeof(s->address), "%s", address);
 	s->next = *sockets;
@@ -252,6 +265,10 @@ listeners_close(struct listen_socket **sockets)
 	while ((s = *sockets) != NULL) {
 		*sockets = s->next;
 		(void)close(s->fd);
+		free(s->name);
+		free(s->protocol);
+		free(s->tls);
+		free(s->zone);
 		free(s);
 	}
 }

@@ -12,7 +12,12 @@
 #include "config/config.h"
 
 struct listen_socket {
-	const struct config_listener *listener;
+	/* As it was bound: a configuration read later says nothing of it. */
+	char *name;
+	char *protocol;
+	char *tls;
+	char *zone;
+	uint16_t port;
 	int fd;
 	char address[64];
 	struct listen_socket *next;

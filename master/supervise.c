@@ -104,8 +104,8 @@ send_listeners(struct child_slot *slot)
 	const struct listen_socket *s = slot->s->args.sockets;
 
 	for (; s != NULL; s = s->next)
-		if (takes_listener(slot->program, s->listener->protocol))
-			send_fd(slot, "listen", s->listener->name, s->fd);
+		if (takes_listener(slot->program, s->protocol))
+			send_fd(slot, "listen", s->name, s->fd);
 	if ((slot->program->needs & NEEDS_CONTROL) != 0)
 		send_fd(slot, "listen", "control",
 		    slot->s->args.control_fd);
@@ -124,21 +124,19 @@ static void
 send_config(struct child_slot *slot)
 {
 	const struct supervisor_args *args = &slot->s->args;
-	const struct config_listener *l;
+	const struct listen_socket *l = args->sockets;
 	struct ipc_out *out;
 	struct buf lines;
 	struct str all;
-	size_t n, i;
 
 	buf_init(&lines, 1 << 20);
 	config_slice(args->config, slot->program->name, &lines);
 	buf_addf(&lines, "instance=%u\ndirectory=%s\nowner_uid=%u\n",
 	    slot->instance, args->dir, (unsigned)geteuid());
-	n = config_listeners(args->config, &l);
-	for (i = 0; i < n; i++)
-		if (takes_listener(slot->program, l[i].protocol))
-			buf_addf(&lines, "listener.%s=%s %s %s\n", l[i].name,
-			    l[i].protocol, l[i].tls, l[i].zone);
+	for (; l != NULL; l = l->next)
+		if (takes_listener(slot->program, l->protocol))
+			buf_addf(&lines, "listener.%s=%s %s %s\n", l->name,
+			    l->protocol, l->tls, l->zone);
 	all = buf_str(&lines);
 	/* Pieces end with a line, so that each is read by itself. */
 	while (all.len != 0) {
@@ -278,12 +276,12 @@ on_listeners(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 
 	(void)in;
 	for (; l != NULL; l = l->next) {
-		ipc_put_str(out, str_of(l->listener->name));
-		ipc_put_str(out, str_of(l->listener->protocol));
+		ipc_put_str(out, str_of(l->name));
+		ipc_put_str(out, str_of(l->protocol));
 		ipc_put_str(out, str_of(l->address));
-		ipc_put_u64(out, l->listener->port);
-		ipc_put_str(out, str_of(l->listener->tls));
-		ipc_put_str(out, str_of(l->listener->zone));
+		ipc_put_u64(out, l->port);
+		ipc_put_str(out, str_of(l->tls));
+		ipc_put_str(out, str_of(l->zone));
 	}
 	ipc_reply_end(out, -1);
 }

@@ -148,6 +148,15 @@ def test_reload_keeps_sessions(hk):
     assert hk.events("master.reloaded")
     m.logout()
     assert Smtp(hk.port("smtp")).greeting[0] == 220
+    # What is bound is still known, and handed to a front that starts again.
+    before = len(hk.events("master.ready"))
+    assert f"port {hk.port('imaps')}, imap" in hk.cli("doctor", check=False).stdout
+    for pid in hk.processes()["imapd"]:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(1)
+    imap(hk).logout()
+    assert len(hk.events("master.ready")) == before
+    (hk.dir / "log/hikyaku.log").write_text("")
 
 
 def test_disk_full(make_instance, tmp_path):
