@@ -360,12 +360,13 @@ kid_died(struct kid *kid, int status)
 		    RESTART_MS : 0);
 		return;
 	}
+	/* Its calls end with ERR_TEMP by this, and each may list it as idle
+	 * again: it leaves the lists when nothing calls back any more. */
+	acct->state = ACCT_ENDING;
+	acct->kid = NULL;
+	ipc_link_free(&kid->link);
 	list_del(&kid->node);
 	list_del(&kid->idle);
-	/* Its calls end with ERR_TEMP by this. */
-	acct->state = ACCT_ENDING;
-	ipc_link_free(&kid->link);
-	acct->kid = NULL;
 	free(kid);
 	acct_ended(acct);
 }
