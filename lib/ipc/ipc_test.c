@@ -2,11 +2,13 @@
 #include "base/test.h"
 
 #include <sys/socket.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/log.h"
 #include "ipc/links.h"
+#include "ipc/proxy.h"
 
 static struct {
 	struct loop *loop;
@@ -289,6 +291,55 @@ test_check_fields(void **state)
 		    str_make(cases[i].fields, cases[i].len)), cases[i].want);
 }
 
+/* ---- proxy ---- */
+
+static struct proxy *broken;
+static int broken_ends;
+
+static void
+on_broken_end(void *ctx, enum proxy_end why)
+{
+	struct conn **conn = ctx;
+
+	assert_int_equal(why, PROXY_UNAVAILABLE);
+	/* As fronts do it: the owner must know its proxy by now. */
+	assert_non_null(broken);
+	*conn = proxy_take_conn(broken);
+	proxy_free(&broken);
+	broken_ends++;
+}
+
+/* Out of descriptors: the owner is told, once it has the proxy. */
+static void
+test_proxy_without_descriptors(void **state)
+{
+	static const struct proxy_ops ops = { .on_end = on_broken_end };
+	struct loop *loop = loop_new();
+	struct rlimit had, none;
+	struct conn *conn = NULL;
+	struct proxy_args args = { .loop = loop, .protocol = "imap",
+	    .ticket = STR("ticket"), .ops = &ops, .ctx = &conn };
+	int fds[2], i;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+	    fds), 0);
+	args.conn = conn_new(loop, fds[0], 4096, 4096, NULL, NULL);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &had), 0);
+	none = had;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	broken = proxy_open(&args);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &had), 0);
+	assert_int_equal(broken_ends, 0);
+	for (i = 0; i < 100 && broken_ends == 0; i++)
+		loop_once(loop);
+	assert_int_equal(broken_ends, 1);
+	conn_free(&conn);
+	(void)close(fds[1]);
+	loop_free(&loop);
+}
+
 int
 main(void)
 {
@@ -304,6 +355,7 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_unexpected_fd, setup,
 		    teardown),
+		cmocka_unit_test(test_proxy_without_descriptors),
 		cmocka_unit_test(test_check_fields),
 	};
 

@@ -33,6 +33,7 @@ struct proxy {
 	bool was_open;
 	bool wants_wake;	/* the account changed while we were opening */
 	int stream_fd;		/* the process's end, until it is let in */
+	struct loop_later later;	/* unavailable, told from the loop */
 };
 
 static void connect_back(struct proxy *proxy);
@@ -303,6 +304,13 @@ ask_broker(struct proxy *proxy, int link_fd)
 	    proxy);
 }
 
+/* No descriptors. Our owner may not know us yet, so it is told later. */
+static void
+on_unavailable(void *arg)
+{
+	end(arg, PROXY_UNAVAILABLE);
+}
+
 static void
 connect_back(struct proxy *proxy)
 {
@@ -313,13 +321,13 @@ connect_back(struct proxy *proxy)
 	proxy->has_end = false;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
 	    stream) == -1) {
-		end(proxy, PROXY_UNAVAILABLE);
+		loop_later(proxy->args.loop, &proxy->later);
 		return;
 	}
 	if (ipc_pair(link, NULL) != 0) {
 		(void)close(stream[0]);
 		(void)close(stream[1]);
-		end(proxy, PROXY_UNAVAILABLE);
+		loop_later(proxy->args.loop, &proxy->later);
 		return;
 	}
 	proxy->stream_fd = stream[1];
@@ -341,6 +349,7 @@ proxy_open(const struct proxy_args *args)
 	proxy->args = *args;
 	proxy->client = args->conn;
 	proxy->stream_fd = -1;
+	loop_later_init(&proxy->later, on_unavailable, proxy);
 	proxy->ticket = malloc(args->ticket.len + 1);
 	invariant(proxy->ticket != NULL);
 	memcpy(proxy->ticket, args->ticket.p, args->ticket.len);
@@ -359,6 +368,7 @@ proxy_free(struct proxy **proxyp)
 	if (proxy == NULL)
 		return;
 	*proxyp = NULL;
+	loop_later_fini(&proxy->later);
 	drop_back(proxy);
 	conn_free(&proxy->client);
 	free(proxy->ticket);
