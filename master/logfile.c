@@ -8,7 +8,10 @@
 #include "base/log.h"
 
 #define LINE_MAX_OCTETS 8192
+#define STAMP_OCTETS 31	/* up to the end of the time */
+#define LEVEL_OCTETS 11	/* ","level":" */
 #define PIPE_OCTETS (1 << 20)
+#define DRAIN_READS (2 * PIPE_OCTETS / LINE_MAX_OCTETS)
 
 struct logfile {
 	char path[4096];
@@ -60,17 +63,33 @@ logfile_fd(const struct logfile *log)
 	return log->fd;
 }
 
-/* A line as lib/base/log makes it: one object, nothing but printable text. */
+/*
+ * A line as lib/base/log makes it: one object, nothing but printable text,
+ * and of the process that the pipe belongs to.
+ */
 static bool
-is_log_line(struct str line)
+is_log_line(const char *process, struct str line)
 {
+	char mine[64];
+	struct str rest;
 	size_t i;
 
+	if (!str_begins(line, STR("{\"ts\":\"")) ||
+	    line.p[line.len - 1] != '}')
+		return false;
+	/* The time, then the level, then whose line it is. */
+	rest = str_sub(line, STAMP_OCTETS, line.len);
+	if (!str_begins(rest, STR("\",\"level\":\"")))
+		return false;
+	(void)str_cut(str_sub(rest, LEVEL_OCTETS, rest.len), '"', &rest);
+	(void)snprintf(mine, sizeof(mine), ",\"process\":\"%s\",\"pid\":",
+	    process);
+	if (!str_begins(rest, str_of(mine)))
+		return false;
 	for (i = 0; i < line.len; i++)
 		if ((unsigned char)line.p[i] < 0x20)
 			return false;
-	return str_begins(line, STR("{\"ts\":\"")) &&
-	    line.p[line.len - 1] == '}' && str_is_utf8(line);
+	return str_is_utf8(line);
 }
 
 static void
@@ -80,7 +99,7 @@ line_write(struct logpipe *pipe, struct str line)
 
 	if (line.len == 0)
 		return;
-	if (!is_log_line(line)) {
+	if (!is_log_line(pipe->process, line)) {
 		ev_error(NULL, "process.stderr", EV_CSTR(peer, pipe->process),
 		    EV_U64(peer_pid, pipe->pid), EV_STR(detail, line));
 		return;
@@ -175,11 +194,13 @@ void
 logpipe_free(struct logpipe **pipep)
 {
 	struct logpipe *pipe = *pipep;
+	int i;
 
 	if (pipe == NULL)
 		return;
 	*pipep = NULL;
-	while (read_some(pipe))
+	/* No more than the pipe holds: a child of the child may still write. */
+	for (i = 0; i < DRAIN_READS && read_some(pipe); i++)
 		;
 	loop_fd_fini(&pipe->watch);
 	(void)close(pipe->fd);
