@@ -2,6 +2,7 @@
 #include "master/topology.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -75,7 +76,8 @@ static const struct folder folders[] = {
 };
 
 static int
-folder_own(const char *path, const struct folder *folder, struct err *err)
+folder_own(int fd, const char *path, const struct folder *folder,
+    struct err *err)
 {
 	const struct passwd *pw;
 	const struct group *gr;
@@ -98,16 +100,33 @@ folder_own(const char *path, const struct folder *folder, struct err *err)
 			    folder->group);
 		gid = gr->gr_gid;
 	}
-	if (lchown(path, uid, gid) == -1)
+	if (fchown(fd, uid, gid) == -1)
 		return err_set_errno(err, ERR_TEMP, "chown %s", path);
 	return 0;
+}
+
+/* By descriptor: a folder's owner may exchange what is inside meanwhile. */
+static int
+folder_make(const char *path, const struct folder *folder, struct err *err)
+{
+	int fd, rc;
+
+	if (mkdir(path, 0700) == -1 && errno != EEXIST)
+		return err_set_errno(err, ERR_TEMP, "mkdir %s", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return err_set_errno(err, ERR_TEMP, "folder %s", path);
+	rc = folder_own(fd, path, folder, err);
+	if (rc == 0 && fchmod(fd, folder->mode) == -1)
+		rc = err_set_errno(err, ERR_TEMP, "chmod %s", path);
+	(void)close(fd);
+	return rc;
 }
 
 int
 layout_make(const char *dir, struct err *err)
 {
 	char path[4096];
-	struct stat st;
 	size_t i;
 	int rc;
 
@@ -115,15 +134,8 @@ layout_make(const char *dir, struct err *err)
 		if (snprintf(path, sizeof(path), "%s/%s", dir,
 		    folders[i].path) >= (int)sizeof(path))
 			return err_set(err, ERR_LIMIT, "path too long");
-		if (mkdir(path, 0700) == -1 && errno != EEXIST)
-			return err_set_errno(err, ERR_TEMP, "mkdir %s", path);
-		if (lstat(path, &st) == -1 || !S_ISDIR(st.st_mode))
-			return err_set(err, ERR_TEMP, "%s is no folder",
-			    path);
-		if ((rc = folder_own(path, &folders[i], err)) != 0)
+		if ((rc = folder_make(path, &folders[i], err)) != 0)
 			return rc;
-		if (chmod(path, folders[i].mode) == -1)
-			return err_set_errno(err, ERR_TEMP, "chmod %s", path);
 	}
 	return 0;
 }
