@@ -4,6 +4,9 @@
 
 #define DIR_DEADLINE_MS 20000
 #define DUPLICATES_LOOKED_AT 1000
+/* A transaction holds no more, however often a recipient is repeated. */
+#define RCPT_OCTETS 1024
+#define TX_OCTETS (1 << 20)
 
 enum { COUNT_MESSAGES = 0, COUNT_RECIPIENTS = 1 };
 
@@ -289,7 +292,9 @@ envelope_rcpt(struct session *session, const struct smtp_command *cmd)
 		    "unknown parameter of RCPT");
 		return;
 	}
-	if (tx->recipients_len >= session->ingress->recipients_max) {
+	if (tx->recipients_len >= session->ingress->recipients_max ||
+	    arena_used(tx->arena) > TX_OCTETS +
+	    session->ingress->recipients_max * RCPT_OCTETS) {
 		session_reply(session, 452, "4.5.3", "too many recipients");
 		return;
 	}
