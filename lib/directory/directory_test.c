@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/test.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "directory/directory.h"
+
+static struct directory *dir;
+static struct arena *arena;
+static char folder[] = "/tmp/hikyaku-directory-XXXXXX";
+static uint64_t domain_id;
+
+static uint64_t
+add_account(const char *local)
+{
+	struct directory_account a = { .domain = domain_id,
+	    .local = str_of(local), .is_own_enabled = true,
+	    .language = STR("ja"), .name = STR("") };
+	uint64_t id = 0;
+
+	a.address = arena_printf(arena, "%s@example.test", local);
+	assert_int_equal(directory_account_add(dir, &a, &id, NULL), 0);
+	return id;
+}
+
+static void
+pair(enum directory_pair kind, const char *owner, const char *target,
+    bool keeps_copy)
+{
+	assert_int_equal(directory_pair_add(dir, kind, str_of(owner),
+	    str_of(target), keeps_copy, NULL), 0);
+}
+
+static int
+setup(void **state)
+{
+	struct directory_domain d = { .name = STR("example.test"),
+	    .mailbox_octets = 1000, .is_enabled = true };
+	struct err err = ERR_INIT;
+	char path[128];
+
+	(void)state;
+	arena = arena_new(0);
+	(void)snprintf(path, sizeof(path), "%s/directory.db", folder);
+	if (directory_open(&dir, path, &err) != 0)
+		fail_msg("%s", err_text(&err));
+	assert_int_equal(directory_begin(dir, STR("test"), NULL), 0);
+	assert_int_equal(directory_tenant_add(dir, STR("t"), &d.tenant,
+	    NULL), 0);
+	assert_int_equal(directory_domain_add(dir, &d, &domain_id, NULL), 0);
+	(void)add_account("alice");
+	(void)add_account("bob");
+	(void)add_account("carol");
+	pair(DIRECTORY_ALIAS, "sales@example.test", "alice@example.test",
+	    false);
+	pair(DIRECTORY_ALIAS, "sales@example.test", "bob@example.test",
+	    false);
+	pair(DIRECTORY_ALIAS, "all@example.test", "sales@example.test",
+	    false);
+	pair(DIRECTORY_ALIAS, "all@example.test", "alice@example.test",
+	    false);
+	pair(DIRECTORY_ALIAS, "ring1@example.test", "ring2@example.test",
+	    false);
+	pair(DIRECTORY_ALIAS, "ring2@example.test", "ring1@example.test",
+	    false);
+	pair(DIRECTORY_ALIAS, "out@example.test", "x@elsewhere.test", false);
+	pair(DIRECTORY_FORWARD, "carol@example.test", "bob@example.test",
+	    true);
+	pair(DIRECTORY_ADMIN, "example.test", "alice@example.test", false);
+	pair(DIRECTORY_SEND_AS, "bob@example.test", "boss@elsewhere.test",
+	    false);
+	assert_int_equal(directory_commit(dir, NULL), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	char path[128];
+
+	(void)state;
+	directory_close(&dir);
+	arena_free(&arena);
+	(void)snprintf(path, sizeof(path), "%s/directory.db", folder);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/directory.db-wal", folder);
+	(void)unlink(path);
+	return 0;
+}
+
+static void
+test_canon(void **state)
+{
+	static const struct {
+		const char *in;
+		const char *want;	/* NULL: refused */
+	} cases[] = {
+		{ "Alice@EXAMPLE.test", "alice@example.test" },
+		{ "\"alice\"@example.test", "alice@example.test" },
+		{ "Postmaster", "postmaster" },
+		{ "a b@example.test", NULL },
+		{ "a@b@example.test", NULL },
+		{ "@example.test", NULL },
+		{ "a@", NULL },
+		{ "", NULL },
+		{ "a\r\nb@example.test", NULL },
+	};
+	struct str canon;
+	size_t i;
+	int rc;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		rc = directory_canon(arena, str_of(cases[i].in), &canon,
+		    NULL);
+		assert_int_equal(rc, cases[i].want != NULL ? 0 : ERR_SYNTAX);
+		if (rc == 0)
+			assert_true(str_eq(canon, str_of(cases[i].want)));
+	}
+}
+
+/* The leaves as one line: kind letter and address, sorted as found. */
+static void
+describe(const char *address, char *text, size_t size)
+{
+	static const char letters[] = { 'A', 'R', 'U', 'D', 'L' };
+	struct directory_leaf *leaves;
+	size_t n, i, len = 0;
+
+	assert_int_equal(directory_resolve(dir, str_of(address), arena,
+	    &leaves, &n, NULL), 0);
+	text[0] = '\0';
+	for (i = 0; i < n; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s%c:%.*s",
+		    i != 0 ? " " : "", letters[leaves[i].kind],
+		    STR_FMT(leaves[i].address));
+}
+
+static void
+test_resolve(void **state)
+{
+	static const struct {
+		const char *address;
+		const char *want;
+	} cases[] = {
+		{ "alice@example.test", "A:alice@example.test" },
+		{ "ALICE+tag@example.test", "A:alice@example.test" },
+		{ "sales@example.test",
+		    "A:alice@example.test A:bob@example.test" },
+		/* Each account once, however many ways lead to it. */
+		{ "all@example.test",
+		    "A:alice@example.test A:bob@example.test" },
+		{ "carol@example.test",
+		    "A:bob@example.test A:carol@example.test" },
+		{ "nobody@example.test", "U:nobody@example.test" },
+		{ "nobody+x@example.test", "U:nobody@example.test" },
+		{ "out@example.test", "R:x@elsewhere.test" },
+		{ "x@elsewhere.test", "R:x@elsewhere.test" },
+		{ "postmaster@example.test", "A:alice@example.test" },
+		{ "abuse@example.test", "A:alice@example.test" },
+		{ "postmaster", "A:alice@example.test" },
+		{ "ring1@example.test", "" },
+	};
+	char text[512];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		describe(cases[i].address, text, sizeof(text));
+		assert_string_equal(text, cases[i].want);
+	}
+}
+
+static void
+test_long_chains_end(void **state)
+{
+	char from[64], to[64], text[512];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 30; i++) {
+		(void)snprintf(from, sizeof(from), "c%d@example.test", i);
+		(void)snprintf(to, sizeof(to), "c%d@example.test", i + 1);
+		pair(DIRECTORY_ALIAS, from, to, false);
+	}
+	describe("c0@example.test", text, sizeof(text));
+	assert_string_equal(text, "L:c11@example.test");
+	describe("c28@example.test", text, sizeof(text));
+	assert_string_equal(text, "U:c30@example.test");
+}
+
+static void
+test_send_as(void **state)
+{
+	static const struct {
+		const char *account;
+		const char *address;
+		int want;
+	} cases[] = {
+		{ "alice", "alice@example.test", 0 },
+		{ "alice", "Alice+x@example.test", 0 },
+		{ "alice", "sales@example.test", 0 },
+		{ "alice", "all@example.test", 0 },
+		{ "alice", "postmaster@example.test", 0 },
+		{ "alice", "bob@example.test", ERR_DENIED },
+		{ "alice", "x@elsewhere.test", ERR_DENIED },
+		/* Carol's mail comes to Bob; her name does not. */
+		{ "bob", "carol@example.test", ERR_DENIED },
+		{ "bob", "boss@elsewhere.test", 0 },
+		{ "carol", "sales@example.test", ERR_DENIED },
+		{ "alice", "not an address", ERR_SYNTAX },
+	};
+	struct directory_account a;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		assert_int_equal(directory_account_find(dir, arena_printf(
+		    arena, "%s@example.test", cases[i].account), arena, &a,
+		    NULL), 0);
+		if (directory_may_send_as(dir, a.id,
+		    str_of(cases[i].address), NULL) != cases[i].want)
+			fail_msg("%s as %s", cases[i].account,
+			    cases[i].address);
+	}
+}
+
+static void
+test_quota_and_usage(void **state)
+{
+	struct directory_account a;
+
+	(void)state;
+	assert_int_equal(directory_account_find(dir,
+	    STR("alice@example.test"), arena, &a, NULL), 0);
+	assert_int_equal(a.quota_octets, 1000);
+	a.plan = STR("3G");
+	assert_int_equal(directory_account_set(dir, &a, NULL), 0);
+	directory_usage(dir, a.id, 500, 5, 7);
+	/* An older report does not win. */
+	directory_usage(dir, a.id, 100, 1, 6);
+	assert_int_equal(directory_account_get(dir, a.id, arena, &a, NULL),
+	    0);
+	assert_true(a.quota_octets == 3ULL << 30 && a.used_octets == 500);
+	a.has_quota = true;
+	a.own_quota_octets = 42;
+	assert_int_equal(directory_account_set(dir, &a, NULL), 0);
+	assert_int_equal(directory_usage_flush(dir, NULL), 0);
+	assert_int_equal(directory_account_get(dir, a.id, arena, &a, NULL),
+	    0);
+	assert_int_equal(a.quota_octets, 42);
+	a.plan = STR("no such plan");
+	assert_int_equal(directory_account_set(dir, &a, NULL), ERR_NOTFOUND);
+}
+
+static void
+test_rollback_leaves_no_log(void **state)
+{
+	struct directory_log_line lines[10];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(directory_begin(dir, STR("uid 7"), NULL), 0);
+	assert_int_equal(directory_log(dir, "x.y", STR("z"), STR(""), NULL),
+	    0);
+	directory_rollback(dir);
+	assert_int_equal(directory_log_read(dir, 0, 10, arena, lines, &n,
+	    NULL), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(directory_begin(dir, STR("uid 7"), NULL), 0);
+	assert_int_equal(directory_log(dir, "x.y", STR("z"), STR(""), NULL),
+	    0);
+	assert_int_equal(directory_commit(dir, NULL), 0);
+	assert_int_equal(directory_log_read(dir, 0, 10, arena, lines, &n,
+	    NULL), 0);
+	assert_int_equal(n, 1);
+	assert_true(str_eq(lines[0].actor, STR("uid 7")));
+}
+
+static void
+test_ids_are_not_reused(void **state)
+{
+	uint64_t first = add_account("temp"), second;
+
+	(void)state;
+	assert_int_equal(directory_account_delete(dir, first, NULL), 0);
+	second = add_account("temp");
+	assert_true(second > first);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_canon, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resolve, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_long_chains_end, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_send_as, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_quota_and_usage, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_rollback_leaves_no_log,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ids_are_not_reused,
+		    setup, teardown),
+	};
+	int rc;
+
+	if (mkdtemp(folder) == NULL)
+		return 1;
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	(void)rmdir(folder);
+	return rc;
+}
