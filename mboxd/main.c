@@ -54,27 +54,12 @@ on_ticket_key(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	session_ticket_key(front->broker, ipc_get_str(in));
 }
 
-static void
-on_password(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
-{
-	struct front *front = ipc_link_ctx(link);
-	struct acct *acct = table_get_u64(front->broker->accts,
-	    ipc_get_u64(in));
-
-	(void)req;
-	if (acct == NULL)
-		return;
-	sessions_end(acct, STR("the password has changed"));
-	acct_release(acct);
-}
-
 static ipc_handler *const handlers[] = {
 	[MBOX_DELIVER] = on_deliver,
 	[MBOX_OPEN] = on_open,
 	[MBOX_RESUME] = on_resume,
 	[MBOX_UNPARK] = on_unpark,
 	[MBOX_TICKET_KEY] = on_ticket_key,
-	[MBOX_PASSWORD] = on_password,
 	[MBOX_CHANGED] = NULL,
 	[MBOX_END] = NULL,
 };
@@ -91,7 +76,7 @@ static const struct {
 	{ "queued", 1ULL << MBOX_DELIVER },
 	{ "imapd", ALLOW_FRONT },
 	{ "pop3d", ALLOW_FRONT },
-	{ "authd", 1ULL << MBOX_TICKET_KEY | 1ULL << MBOX_PASSWORD },
+	{ "authd", 1ULL << MBOX_TICKET_KEY },
 };
 
 static void

@@ -360,15 +360,16 @@ static void
 test_password(void **state)
 {
 	struct rig_session imap;
-	struct ipc_out *out;
 
 	(void)state;
 	open_session(&imap, "imap", 51, 1, 0);
 	rig_session_say(&imap, "a SELECT INBOX\r\n");
 	rig_session_expect(&imap, "a OK");
-	out = ipc_begin(rig.authd, MBOX_PASSWORD);
-	ipc_put_u64(out, 51);
-	assert_int_equal(ipc_send(out, -1), 0);
+	/* Another limit of the account ends nothing; a password does. */
+	rig_directory_changed(51, false);
+	rig_session_say(&imap, "b NOOP\r\n");
+	rig_session_expect(&imap, "b OK");
+	rig_directory_changed(51, true);
 	rig_session_expect(&imap, "* BYE");
 	rig_until(&imap.ends, 1);
 	rig_until(&rig.ended, 1);

@@ -91,6 +91,16 @@ static ipc_handler *const dir_handlers[DIR_CHANGED + 1] = {
 
 static struct ipc_link *directory;
 
+void
+rig_directory_changed(uint64_t account, bool ends_sessions)
+{
+	struct ipc_out *out = ipc_begin(directory, DIR_CHANGED);
+
+	ipc_put_u64(out, account);
+	ipc_put_bool(out, ends_sessions);
+	assert_int_equal(ipc_send(out, -1), 0);
+}
+
 static void
 on_peer_gone(void *ctx, struct ipc_link *link)
 {

@@ -67,6 +67,9 @@ struct rig_blob {
 };
 struct rig_blob rig_blob(struct str text);
 
+/* What directoryd tells when an account has changed. */
+void rig_directory_changed(uint64_t account, bool ends_sessions);
+
 /* One MBOX_DELIVER; done when *answers grew. results may be NULL. */
 struct rig_delivery {
 	uint64_t *answers;

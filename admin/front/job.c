@@ -175,6 +175,7 @@ ask_password(struct job *job, ipc_done *done)
 	ipc_put_str(out, str_of(job->address));
 	ipc_put_str(out, password_of(job));
 	(void)ipc_call(out, -1, PASSWORD_MS, done, job);
+	ipc_wipe_sent(link_of(job, "authd"));
 }
 
 /* Keep what the directory said: {"id": ..., "address": ...}. */

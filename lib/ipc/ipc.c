@@ -102,6 +102,7 @@ frame_free(struct ipc_link *link, struct frame *frame)
 	link->frames_len--;
 	if (frame->fd != -1)
 		(void)close(frame->fd);
+	explicit_bzero(frame->data, frame->len); /* a password may be in it */
 	free(frame);
 }
 

@@ -30,6 +30,7 @@ ask(struct login *login, struct ipc_out *out)
 {
 	login->has_call = true;
 	login->call = ipc_call(out, -1, LOGIN_DEADLINE_MS, on_answer, login);
+	ipc_wipe_sent(login->authd);	/* it may have been a password */
 }
 
 static void
