@@ -227,6 +227,27 @@ find_dirs(struct master *m, const struct config *config)
 		    strerror(errno));
 }
 
+/* Each of them is needed: without one there is no start. */
+static void
+check_programs(const struct master *m)
+{
+	char path[sizeof(m->programs) + 64];
+	bool is_whole = true;
+	size_t i;
+
+	for (i = 0; i < programs_len; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", m->programs,
+		    programs[i].name);
+		if (access(path, X_OK) == 0)
+			continue;
+		(void)fprintf(stderr, "hikyakud: program %s: %s\n", path,
+		    strerror(errno));
+		is_whole = false;
+	}
+	if (!is_whole)
+		exit(1);
+}
+
 static void
 watch_signals(struct master *m)
 {
@@ -284,6 +305,7 @@ main(int argc, char **argv)
 	}
 	(void)umask(0022);
 	find_dirs(&m, config);
+	check_programs(&m);
 	if (layout_make(m.dir, &err) != 0)
 		fatal("hikyakud: %s", err_text(&err));
 	take_pid_file(&m);

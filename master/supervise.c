@@ -556,16 +556,9 @@ static void
 add_slots(struct supervisor *s, const struct program *program)
 {
 	struct child_slot *slot;
-	char path[4096];
 	uint64_t n = 1;
 	unsigned i;
 
-	(void)snprintf(path, sizeof(path), "%s/%s", s->args.programs_dir,
-	    program->name);
-	if (access(path, X_OK) == -1) {
-		ev_error(NULL, "process.missing", EV_CSTR(path, path));
-		return;
-	}
 	if (program->workers_key != NULL)
 		n = config_get_u64(s->args.config, program->workers_key);
 	for (i = 0; i < n && s->slots_len < CHILDREN_MAX; i++) {

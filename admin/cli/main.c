@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* hikyaku: the operator's command. */
 #include <locale.h>
+#include <unistd.h>
 
 #include "admin/cli/cli.h"
 #include "base/log.h"
@@ -19,8 +20,10 @@ run(struct cli *cli)
 	int status;
 
 	cli->config = config_load(cli->parsed.config_path, &err);
-	if (cli->config == NULL)
-		return cli_fail("%s", err_text(&err));
+	if (cli->config == NULL) {
+		(void)cli_fail("%s", err_text(&err));
+		return access(cli->parsed.config_path, F_OK) == 0 ? 2 : 1;
+	}
 	status = cli->parsed.verb->run(cli);
 	ipc_link_free(&cli->link);
 	loop_free(&cli->loop);

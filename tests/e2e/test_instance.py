@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 
-from instance import TOP, Instance
+from instance import TOP, Instance, free_offset
 from smtp import Smtp
 from test_roundtrip import imap, send
 
@@ -57,6 +57,43 @@ def test_port_in_use(make_instance):
         done = hk.quickstart("--port-offset", str(hk.offset), "--no-demo", check=False)
     assert done.returncode == 1
     assert f"port {hk.port('smtp')}" in done.stderr and f"pid {os.getpid()}" in done.stderr, done.stderr
+    assert list(hk.dir.iterdir()) == []
+    hk.offset = free_offset()
+    hk.start()
+
+
+def test_taken_port_of_an_old_instance(make_instance):
+    hk = make_instance().start()
+    hk.stop()
+    (hk.dir / "data/kept").write_text("x")
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", hk.port("imap")))
+        s.listen()
+        done = hk.quickstart(check=False)
+        assert done.returncode == 1 and f"port {hk.port('imap')}" in done.stderr, done.stderr
+    assert (hk.dir / "data/kept").exists() and (hk.dir / "hikyaku.conf").exists()
+    hk.start()
+
+
+def test_quickstart_usage(hk):
+    for args, code in ((["--help"], 0), (["--bogus"], 2), (["--port-offset", "x"], 2), (["--port-offset"], 2)):
+        done = subprocess.run([str(TOP / "quickstart"), *args], capture_output=True, text=True)
+        assert done.returncode == code and "--port-offset N" in done.stdout + done.stderr
+    done = hk.quickstart("--port-offset", str(hk.offset + 1), check=False)
+    assert done.returncode == 1 and "nothing changed" in done.stderr
+    assert hk.quickstart("status").stdout == "running\n"
+
+
+def test_missing_program(make_instance):
+    hk = make_instance().start()
+    hk.stop()
+    (hk.dir / "bin/pop3d").unlink()
+    done = subprocess.run([str(hk.dir / "bin/hikyakud"), "-c", str(hk.dir / "hikyaku.conf")],
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and "bin/pop3d" in done.stderr, done.stderr
+    assert hk.quickstart("status", check=False).returncode == 3
+    hk.start()
 
 
 def test_wrong_configuration(hk, tmp_path):
@@ -69,6 +106,8 @@ def test_wrong_configuration(hk, tmp_path):
         done = subprocess.run([str(hk.dir / "bin/hikyakud"), "-c", str(bad), "-t"], capture_output=True, text=True)
         assert done.returncode == 2 and "bad.conf:" in done.stderr and want in done.stderr, done.stderr
         assert want == "" or f":{n}:" in done.stderr, done.stderr
+        done = subprocess.run([str(hk.dir / "bin/hikyaku"), "-c", str(bad), "doctor"], capture_output=True, text=True)
+        assert done.returncode == 2 and "bad.conf:" in done.stderr, done.stderr
     done = subprocess.run([str(hk.dir / "bin/hikyakud"), "-c", str(hk.dir / "hikyaku.conf"), "-t"], capture_output=True)
     assert done.returncode == 0
 
