@@ -15,6 +15,7 @@
 #include "ipc/child.h"
 
 #define HANDLES_MAX 4096	/* staged files of one client */
+#define HANDLES_ACCOUNT 128	/* of an account process: there are many */
 
 struct blobd {
 	struct child *child;
@@ -72,7 +73,8 @@ on_create(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		ipc_reply_err(req, ERR_TEMP, "a flush has failed");
 		return;
 	}
-	if (table_count(client->files) >= HANDLES_MAX) {
+	if (table_count(client->files) >= (client->bound == BOUND_ACCOUNT ?
+	    HANDLES_ACCOUNT : HANDLES_MAX)) {
 		ipc_reply_err(req, ERR_TEMP, "too many files");
 		return;
 	}
@@ -235,6 +237,8 @@ link_one(struct client *client, struct linking *linking, int blob_fd,
 	if (blob_dup == -1 || dir_dup == -1) {
 		if (blob_dup != -1)
 			(void)close(blob_dup);
+		if (dir_dup != -1)
+			(void)close(dir_dup);
 		return err_set_errno(err, ERR_TEMP, "dup");
 	}
 	linking->waiting++;
