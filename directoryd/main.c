@@ -7,6 +7,7 @@
 #include "directoryd/admin.h"
 #include "ipc/child.h"
 
+#define ROW_OCTETS 32		/* of a route, besides its text */
 #define USAGE_FLUSH_MS 5000
 #define FULL_MAX 60000		/* octets of a reply's rows */
 
@@ -156,26 +157,41 @@ static const struct {
 	    "aliases and forwards go in circles or too deep" },
 };
 
-/* Rows of one recipient; false when they do not fit any more. */
+static void
+put_route(struct ipc_out *out, uint64_t index, enum dir_route route,
+    uint64_t account, struct str text)
+{
+	ipc_put_u64(out, index);
+	ipc_put_u64(out, (uint64_t)route);
+	ipc_put_u64(out, account);
+	ipc_put_str(out, text);
+}
+
+/* Rows of one recipient; false when they do not fit any more. What does not
+ * fit into a frame of its own must not hold up who else gets the message. */
 static bool
 put_routes(struct ipc_out *out, uint64_t index,
-    const struct directory_leaf *leaves, size_t n)
+    const struct directory_leaf *leaves, size_t n, bool is_first)
 {
 	struct str text;
 	size_t need = 0, i;
 
-	for (i = 0; i < n; i++)
-		need += leaves[i].address.len + 96;
+	for (i = 0; i < n; i++) {
+		text = str_of(routes[leaves[i].kind].reason);
+		need += ROW_OCTETS + (text.p != NULL ? text.len :
+		    leaves[i].address.len);
+	}
+	if (need > ipc_room(out) && is_first)
+		put_route(out, index, DIR_R_REFUSED, 0,
+		    STR("too many targets for one alias"));
 	if (need > ipc_room(out))
-		return false;
+		return is_first;
 	for (i = 0; i < n; i++) {
 		text = routes[leaves[i].kind].reason != NULL ?
 		    str_of(routes[leaves[i].kind].reason) :
 		    leaves[i].address;
-		ipc_put_u64(out, index);
-		ipc_put_u64(out, (uint64_t)routes[leaves[i].kind].route);
-		ipc_put_u64(out, leaves[i].account);
-		ipc_put_str(out, text);
+		put_route(out, index, routes[leaves[i].kind].route,
+		    leaves[i].account, text);
 	}
 	return true;
 }
@@ -188,11 +204,12 @@ on_route(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		.kind = DIRECTORY_LEAF_UNKNOWN };
 	struct ipc_out *out = ipc_reply_begin(req);
 	struct err err = ERR_INIT;
+	bool is_first = true;
 	uint64_t index;
 	size_t n;
 	int rc = 0;
 
-	while (ipc_more(in)) {
+	for (; ipc_more(in); is_first = false) {
 		index = ipc_get_u64(in);
 		rc = directory_resolve(d->dir, ipc_get_str(in), d->arena,
 		    &leaves, &n, &err);
@@ -202,7 +219,8 @@ on_route(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 			rc = 0;
 			err_clear(&err);
 		}
-		if (rc != 0 || !put_routes(out, index, leaves, n))
+		if (rc != 0 || !put_routes(out, index, leaves, n,
+		    is_first))
 			break;
 	}
 	if (rc != 0)
