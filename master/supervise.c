@@ -114,6 +114,9 @@ send_listeners(struct child_slot *slot)
 static void
 send_files(struct child_slot *slot)
 {
+	/* Their alerts are of these files: what is still wrong is told again. */
+	if ((slot->program->needs & (NEEDS_CERT | NEEDS_KEY)) != 0)
+		slot->alert[0] = '\0';
 	if ((slot->program->needs & NEEDS_CERT) != 0)
 		send_file(slot, "tls_cert", "tls_certificate");
 	if ((slot->program->needs & NEEDS_KEY) != 0)
