@@ -252,3 +252,22 @@ def test_pop3_response_codes(hk):
     with pytest.raises(poplib.error_proto, match=r"\[AUTH\]"):
         p.pass_("wrong")
     p.close()
+
+
+def test_make_install(tmp_path):
+    """What systemd and an instance need is installed."""
+    build = os.environ.get("HIKYAKU_BUILD")
+    if not build or not os.path.exists(build + "/Makefile"):
+        pytest.skip("no build folder")
+    subprocess.run(["make", "-C", build, "install", f"DESTDIR={tmp_path}", "prefix=/usr", "sysconfdir=/etc"],
+                   check=True, capture_output=True, timeout=600)
+    for name in ("sbin/hikyakud", "bin/hikyaku", "lib/systemd/system/hikyaku.service",
+                 "lib/sysusers.d/hikyaku.conf", "lib/tmpfiles.d/hikyaku.conf", "share/man/man1/hikyaku.1"):
+        assert (tmp_path / "usr" / name).stat().st_size > 0
+    programs = {p.name for p in (tmp_path / "usr/libexec/hikyaku").iterdir()}
+    users = (tmp_path / "usr/lib/sysusers.d/hikyaku.conf").read_text()
+    assert len(programs) == 10
+    for name in programs:
+        assert f"u _hikyaku-{name} " in users
+    unit = (tmp_path / "usr/lib/systemd/system/hikyaku.service").read_text()
+    assert "ExecStart=/usr/sbin/hikyakud -c /etc/hikyaku/hikyaku.conf\n" in unit and "@" not in unit
