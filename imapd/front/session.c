@@ -288,9 +288,7 @@ on_sasl_line(struct session *session, struct str line)
 		login_failed(session, got == SASL_LINE_CANCEL ?
 		    "BAD cancelled" : "BAD not base64");
 	}
-	if (data.p != NULL)
-		explicit_bzero(data.p, data.cap);
-	buf_fini(&data);
+	buf_wipe(&data);
 }
 
 /* ---- commands ---- */
@@ -392,9 +390,7 @@ do_authenticate(struct session *session, const struct imap_command *cmd)
 		    cmd->u.authenticate.has_initial, buf_str(&initial));
 		wait_for_authd(session);
 	}
-	if (initial.p != NULL)
-		explicit_bzero(initial.p, initial.cap);
-	buf_fini(&initial);
+	buf_wipe(&initial);
 }
 
 static const struct {

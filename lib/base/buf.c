@@ -17,6 +17,14 @@ buf_fini(struct buf *buf)
 }
 
 void
+buf_wipe(struct buf *buf)
+{
+	if (buf->p != NULL)
+		explicit_bzero(buf->p, buf->cap);
+	buf_fini(buf);
+}
+
+void
 buf_reset(struct buf *buf)
 {
 	buf->len = 0;

@@ -31,6 +31,9 @@ void buf_init(struct buf *buf, size_t max);
 /* Release the octets; the struct may be initialised again. */
 void buf_fini(struct buf *buf);
 
+/* The same after overwriting them: for what may hold a secret. */
+void buf_wipe(struct buf *buf);
+
 /* Empty it and forget a failure; keeps the memory. */
 void buf_reset(struct buf *buf);
 

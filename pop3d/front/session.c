@@ -237,9 +237,7 @@ on_sasl_line(struct session *session, struct str line)
 		login_failed(session, NULL, got == SASL_LINE_CANCEL ?
 		    "cancelled" : "not base64");
 	}
-	if (data.p != NULL)
-		explicit_bzero(data.p, data.cap);
-	buf_fini(&data);
+	buf_wipe(&data);
 }
 
 /* ---- commands ---- */
@@ -335,9 +333,7 @@ do_auth(struct session *session, const struct pop3_command *cmd)
 		    buf_str(&initial));
 		conn_pause(session->conn, true);
 	}
-	if (initial.p != NULL)
-		explicit_bzero(initial.p, initial.cap);
-	buf_fini(&initial);
+	buf_wipe(&initial);
 }
 
 static void

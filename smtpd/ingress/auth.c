@@ -155,8 +155,7 @@ auth_begin(struct session *session, const struct smtp_command *cmd)
 	ipc_put_str(out, conn_remote(session->conn));
 	ipc_put_str(out, str_of(session->seat.listener->zone));
 	ask(session, out);
-	explicit_bzero(initial.p, initial.cap);
-	buf_fini(&initial);
+	buf_wipe(&initial);
 }
 
 void
@@ -190,7 +189,5 @@ auth_line(struct session *session, struct str line)
 		auth_failed(session, 501, "5.5.2", "not base64");
 		break;
 	}
-	if (data.p != NULL)
-		explicit_bzero(data.p, data.cap);
-	buf_fini(&data);
+	buf_wipe(&data);
 }

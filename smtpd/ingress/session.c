@@ -8,6 +8,7 @@
 #define IN_MAX 65536
 #define OUT_MAX 65536
 #define ERRORS_MAX 10
+#define DROPPED_MAX (1U << 20)
 #define ERRORS_MAX_LOGIN 3
 
 static void pump(void *arg);
@@ -264,6 +265,11 @@ take_line(struct session *session)
 		return false;
 	case LINE_MORE:
 		conn_consume(session->conn, used);
+		/* What follows an over-long line is dropped, not for ever. */
+		session->dropped_octets = session->line.is_dropping ?
+		    session->dropped_octets + used : 0;
+		if (session->dropped_octets > DROPPED_MAX)
+			session_bye(session, "5.5.2", "line too long");
 		break;
 	}
 	return false;

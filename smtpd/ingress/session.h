@@ -82,6 +82,7 @@ struct session {
 	enum smtp_role role;
 	uint64_t id;
 	struct line line;
+	size_t dropped_octets;	/* of an over-long line */
 	struct loop_timer login_timer;
 
 	char helo[256];

@@ -36,7 +36,8 @@ def is_asan_note(entry):
     """ASan says this of every handshake that pauses in an OpenSSL async job; it is no finding."""
     text = entry.get("detail", "")
     return entry["event"] == "process.stderr" and any(word in text for word in (
-        "__asan_handle_no_return", "False positive error reports may follow", "sanitizers/issues/189"))
+        "__asan_handle_no_return", "False positive error reports may follow", "sanitizers/issues/189",
+        "reading executable name failed"))
 
 
 class Instance:

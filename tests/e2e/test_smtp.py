@@ -105,13 +105,16 @@ def test_long_lines(hk):
 
 
 def test_no_line_end_at_all(hk):
+    """A gigabyte without a line end is cut after a megabyte."""
     smtp = Smtp(hk.port("smtp"))
-    with pytest.raises((ConnectionError, AssertionError, socket.timeout)):
-        for _ in range(400):
+    sent = 0
+    try:
+        for _ in range(16384):
             smtp.send(b"x" * 65536)
-        code = smtp.reply()[0]
-        assert code == 0, code
-        raise ConnectionError
+            sent += 65536
+    except OSError:
+        pass
+    assert sent < 64 << 20
     smtp.close()
 
 
