@@ -16,6 +16,7 @@
 #define MINUTE_MS 60000
 #define CERT_MAX 262144
 #define SOURCES_MAX 100000
+#define SHARED_MAX 100000
 #define WHATS 4
 
 struct front_source {
@@ -83,6 +84,28 @@ source_key(const struct sockaddr_storage *ss, unsigned char key[16])
 }
 
 static struct front_source *
+source_get(struct front *front, const unsigned char *key, size_t len,
+    size_t sources_max)
+{
+	struct front_source *source = table_get(front->sources,
+	    str_make(key, len));
+
+	if (source != NULL || table_count(front->sources) >= sources_max)
+		return source;
+	source = calloc(1, sizeof(*source));
+	invariant(source != NULL);
+	memcpy(source->key, key, len);
+	source->key_len = len;
+	table_put(front->sources, str_make(key, len), source);
+	return source;
+}
+
+/*
+ * The network's own account. When an attacker has filled the table with
+ * networks, new ones share those of a /16 or a /32, so that the others are
+ * not shut out.
+ */
+static struct front_source *
 source_of(struct front *front, const struct sockaddr_storage *ss)
 {
 	struct front_source *source;
@@ -91,15 +114,9 @@ source_of(struct front *front, const struct sockaddr_storage *ss)
 
 	if (len == 0)
 		return NULL;
-	source = table_get(front->sources, str_make(key, len));
-	if (source != NULL || table_count(front->sources) >= SOURCES_MAX)
-		return source;
-	source = calloc(1, sizeof(*source));
-	invariant(source != NULL);
-	memcpy(source->key, key, len);
-	source->key_len = len;
-	table_put(front->sources, str_make(key, len), source);
-	return source;
+	source = source_get(front, key, len, SOURCES_MAX);
+	return source != NULL ? source : source_get(front, key,
+	    len == 4 ? 2 : 4, SOURCES_MAX + SHARED_MAX);
 }
 
 /* A minute is over: rates begin anew, unused sources are forgotten. */
