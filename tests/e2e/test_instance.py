@@ -205,6 +205,7 @@ def test_disk_full(make_instance, tmp_path):
     base = tmp_path / "small"
     base.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "none", str(base)], check=True)
+    hk = None
     try:
         hk = Instance(base=str(base))
         hk.start()
@@ -231,8 +232,9 @@ def test_disk_full(make_instance, tmp_path):
         smtp.send(b"Subject: after\r\n\r\nx\r\n.\r\n")
         assert smtp.reply()[0] == 250
         m.logout()
-        hk.destroy()
     finally:
+        if hk is not None:
+            hk.destroy()
         subprocess.run(["umount", "-l", str(base)], check=False)
 
 
