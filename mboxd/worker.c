@@ -6,6 +6,7 @@
  */
 #include "mboxd/family.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -14,13 +15,15 @@
 #include "mboxd/usage.h"
 #include "proc/sandbox.h"
 
-#define OPEN_MAX 256		/* stores kept open between runs */
+#define OPEN_MAX 1024		/* stores kept open between runs; 0.2 MB each */
+#define OPEN_QUIET 32		/* as many stay when nothing has come lately */
 #define ROWS_MAX 512		/* of one run */
 #define WAL_PAGES_BUSY 2000	/* a log this long is emptied at once */
 #define WAL_PAGES_LEAVE 250	/* and this long, when giving back */
 #define BLOBS_WAIT_MS 50
 #define BLOBS_WAITS 100	/* before deliveries fail for want of blobd */
 #define IDLE_MS 2000
+#define QUIET_MS 60000
 
 struct worker {
 	const struct family *family;
@@ -31,6 +34,7 @@ struct worker {
 	struct batch batch;
 	struct loop_later later;
 	struct loop_timer idle;
+	struct loop_timer quiet;
 	struct loop_timer retry;	/* blobd was not there */
 	unsigned blobs_waits;
 	size_t rows_seen;
@@ -95,9 +99,9 @@ open_account(void *ctx, uint64_t id, enum mbox_result *result_r,
 }
 
 static void
-keep_few(struct worker *worker)
+keep_few(struct worker *worker, size_t few)
 {
-	while (table_count(worker->open) > OPEN_MAX)
+	while (table_count(worker->open) > few)
 		account_drop(worker, list_first(&worker->recent,
 		    struct batch_account, node), WAL_PAGES_LEAVE);
 }
@@ -134,8 +138,9 @@ after_run(struct worker *worker)
 			    EV_U64(account, account->account), EV_ERR(&err));
 	}
 	usage_push_end(&push);
-	keep_few(worker);
+	keep_few(worker, OPEN_MAX);
 	loop_timer_start(&worker->idle, IDLE_MS);
+	loop_timer_start(&worker->quiet, QUIET_MS);
 }
 
 static void
@@ -244,6 +249,14 @@ on_idle(void *arg)
 		loop_timer_start(&worker->idle, IDLE_MS);
 }
 
+/* After a burst its memory goes back. */
+static void
+on_quiet(void *arg)
+{
+	keep_few(arg, OPEN_QUIET);
+	(void)malloc_trim(0);
+}
+
 /* ---- life ---- */
 
 /* The broker has closed the link: all that was answered is on the disk. */
@@ -302,6 +315,7 @@ worker_main(const struct family *family, int link_fd, int blob_fd)
 	loop_later_init(&worker.later, on_later, &worker);
 	loop_timer_init(&worker.retry, worker.loop, on_retry, &worker);
 	loop_timer_init(&worker.idle, worker.loop, on_idle, &worker);
+	loop_timer_init(&worker.quiet, worker.loop, on_quiet, &worker);
 	worker.blobs = ipc_client_new(worker.loop, &ipc_blob, &worker);
 	if (blob_fd != -1)
 		ipc_client_attach(worker.blobs, blob_fd);
