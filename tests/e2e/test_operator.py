@@ -142,13 +142,13 @@ def test_aborted_handshakes(hk, port):
     for junk in (b"\x16\x03\x01\xff\xff" + b"A" * 3000, b"GET / HTTP/1.0\r\n\r\n", b"\0" * 100):
         s = socket.create_connection(("127.0.0.1", hk.port(port)))
         s.settimeout(10)
-        s.sendall(junk)
-        s.shutdown(socket.SHUT_WR)
         try:
+            s.sendall(junk)
+            s.shutdown(socket.SHUT_WR)
             while s.recv(4096):
                 pass
-        except ConnectionResetError:
-            pass
+        except OSError:
+            pass            # the server was quicker: a reset is a good answer
         s.close()
     assert certificate(hk, port)
     assert hk.cli("process", "list").returncode == 0
