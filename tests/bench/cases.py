@@ -247,7 +247,6 @@ class Idle10k(Case):
     def prepare(self, side):
         self.users = [f"i{i}" for i in range(self.scaled(500, 5))]
         side.sessions = self.scaled(10000, 50) if side.ours else min(self.scaled(10000, 50), 1000)
-        side.wave = 100 if "hibernated" in side.name else side.sessions
         side.open(self.users)
 
     async def session(self, side, user, context, gate):
@@ -273,13 +272,8 @@ class Idle10k(Case):
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         gate = asyncio.Semaphore(8)
-        writers = []
-        for first in range(0, side.sessions, side.wave):
-            # Awake, each of Dovecot's processes holds one of 128 inotify instances.
-            await asyncio.sleep(3 if first else 0)
-            writers += await asyncio.gather(*(
-                self.session(side, self.users[i % len(self.users)], context, gate)
-                for i in range(first, min(first + side.wave, side.sessions))))
+        writers = await asyncio.gather(*(
+            self.session(side, self.users[i % len(self.users)], context, gate) for i in range(side.sessions)))
         result = await asyncio.to_thread(measure)
         for writer in writers:
             writer.transport.abort()

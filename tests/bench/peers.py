@@ -15,6 +15,7 @@ import time
 
 import procs
 
+FIRST_UID = 1_000_000
 PACKAGES = {"postfix": ["postfix"],
             "dovecot": ["dovecot-core", "dovecot-imapd", "dovecot-lmtpd"]}
 
@@ -192,22 +193,31 @@ class Dovecot(Server):
     """start() -> ... -> stop(). Every user exists, with the password "secret"."""
 
     def __init__(self, folder, unpacked, kind, cert, key, hibernate=None):
+        """hibernate: after how long an IDLE session sleeps ("1s")."""
         self.dir = pathlib.Path(folder)
         self.top = unpacked / "dovecot"
         self.kind, self.cert, self.key, self.hibernate = kind, cert, key, hibernate
         self.imap, self.imaps = free_port(), free_port()
 
-    def start(self):
+    def start(self, users=()):
         if not (self.dir / "dovecot.conf").exists():
-            self._layout()
+            self._layout(users)
         self.run("/usr/sbin/dovecot", "-F", "-c", self.dir / "dovecot.conf")
         self.wait_port(self.imap)
         return self
 
-    def _layout(self):
+    def _layout(self, users):
         self.dir.mkdir(parents=True)
         (self.dir / "mail").mkdir()
         shutil.chown(self.dir / "mail", "vmail", "vmail")
+        userdb = f"driver = static\n  args = uid=vmail gid=vmail home={self.dir}/mail/%n"
+        if self.hibernate:
+            # A sleeping session keeps an inotify instance, and Linux gives a
+            # user 128 of them: so each has a user id of its own here.
+            (self.dir / "mail").chmod(0o1777)
+            (self.dir / "users").write_text("".join(
+                f"{user}::{FIRST_UID + i}:{FIRST_UID + i}::{self.dir}/mail/{i}\n" for i, user in enumerate(users)))
+            userdb = f"driver = passwd-file\n  args = username_format=%n {self.dir}/users"
         location = "mdbox:~/mdbox" if self.kind == "mdbox" else "maildir:~/Maildir"
         (self.dir / "dovecot.conf").write_text(f"""\
 base_dir = {self.dir}/run
@@ -229,8 +239,7 @@ passdb {{
   args = password={{PLAIN}}secret
 }}
 userdb {{
-  driver = static
-  args = uid=vmail gid=vmail home={self.dir}/mail/%n
+  {userdb}
 }}
 service imap-login {{
   inet_listener imap {{

@@ -95,7 +95,7 @@ class Peers(Side):
         transport = "discard:"
         if self.dovecot:
             transport = f"lmtp:unix:{self.dovecot.dir}/run/lmtp"
-            self.dovecot.start()
+            self.dovecot.start(users)
             self.imap_port = self.dovecot.imaps
         self.postfix = peers.Postfix(self.folder / "postfix", self.unpacked, transport,
                                      [f"{user}@{DOMAIN}" for user in users])
