@@ -119,7 +119,7 @@ class Perf:
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            ["perf", "record", "-q", "-F", "997", "-a", "-g", "-o", self.path],
+            ["perf", "record", "-q", "-F", "1999", "-a", "-o", self.path],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         return self
@@ -132,7 +132,7 @@ class Perf:
         text = ""
         for name in self.names:
             done = subprocess.run(
-                ["perf", "report", "-i", self.path, "--stdio", "--no-children", "-g", "none", "--comms", name,
+                ["perf", "report", "-i", self.path, "--stdio", "--comms", name,
                  "--sort", "symbol,dso", "--percentage", "relative", "--percent-limit", "0.7"], capture_output=True, text=True)
             lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")]
             if lines:
