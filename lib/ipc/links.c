@@ -42,6 +42,15 @@ static const struct ipc_row control_rows[] = {
 static const struct ipc_row hash_rows[] = {
 #include "ipc/hash.def"
 };
+static const struct ipc_row dns_rows[] = {
+#include "ipc/dns.def"
+};
+static const struct ipc_row fetch_rows[] = {
+#include "ipc/fetch.def"
+};
+static const struct ipc_row relay_rows[] = {
+#include "ipc/relay.def"
+};
 
 #undef IPC_REQ
 #undef IPC_NOTE
@@ -66,9 +75,12 @@ static const struct ipc_row hash_rows[] = {
 #include "ipc/key.def"
 #include "ipc/control.def"
 #include "ipc/hash.def"
+#include "ipc/dns.def"
+#include "ipc/fetch.def"
+#include "ipc/relay.def"
 
 const struct ipc_proto *const ipc_protos[] = {
 	&ipc_master, &ipc_dir, &ipc_auth, &ipc_blob, &ipc_queue, &ipc_mbox,
 	&ipc_account, &ipc_session, &ipc_key, &ipc_control,
-	&ipc_hash, NULL,
+	&ipc_hash, &ipc_dns, &ipc_fetch, &ipc_relay, NULL,
 };

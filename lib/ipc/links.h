@@ -43,6 +43,15 @@ enum ipc_key_request {
 enum ipc_control_request {
 #include "ipc/control.def"
 };
+enum ipc_dns_request {
+#include "ipc/dns.def"
+};
+enum ipc_fetch_request {
+#include "ipc/fetch.def"
+};
+enum ipc_relay_request {
+#include "ipc/relay.def"
+};
 enum ipc_hash_request {
 #include "ipc/hash.def"
 };
@@ -63,6 +72,9 @@ extern const struct ipc_proto ipc_session;
 extern const struct ipc_proto ipc_key;
 extern const struct ipc_proto ipc_control;
 extern const struct ipc_proto ipc_hash;
+extern const struct ipc_proto ipc_dns;
+extern const struct ipc_proto ipc_fetch;
+extern const struct ipc_proto ipc_relay;
 
 /* All of them, for documentation and fuzzing; ends with NULL. */
 extern const struct ipc_proto *const ipc_protos[];

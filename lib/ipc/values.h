@@ -38,6 +38,34 @@ enum queue_flag {
 	QUEUE_F_8BIT = 1,	/* BODY=8BITMIME */
 	QUEUE_F_SUBMISSION = 2,	/* from an authenticated sender */
 	QUEUE_F_UTF8 = 4,	/* SMTPUTF8 */
+	QUEUE_F_BINARY = 8,	/* BODY=BINARYMIME */
+	QUEUE_F_RET_FULL = 16,	/* RET=FULL (RFC 3461) */
+	QUEUE_F_RET_HDRS = 32,	/* RET=HDRS */
+	QUEUE_F_REQUIRETLS = 64,	/* RFC 8689 */
+	QUEUE_F_DSN = 128,	/* made by us as a DSN */
+	QUEUE_F_TLS_OPTIONAL = 256,	/* "TLS-Required: No" (RFC 8689) */
+};
+
+/* NOTIFY of a recipient (RFC 3461 section 4.1), a mask; 0: not given. */
+enum queue_notify {
+	QUEUE_N_NEVER = 1,
+	QUEUE_N_SUCCESS = 2,
+	QUEUE_N_FAILURE = 4,
+	QUEUE_N_DELAY = 8,
+};
+
+/* RELAY_RESULT */
+enum relay_result {
+	RELAY_R_SENT = 0,	/* the next hop answers for it now */
+	RELAY_R_TEMP = 1,	/* 4yz, or we could not: try again */
+	RELAY_R_FAILED = 2,	/* 5yz, or it can never work: a DSN */
+};
+
+/* RELAY_DONE */
+enum relay_destination {
+	RELAY_D_ALIVE = 0,	/* somebody answered */
+	RELAY_D_DEAD = 1,	/* nobody could be reached: leave it for a while */
+	RELAY_D_BUSY = 2,	/* it asked for fewer connections (421, 4.7.0) */
 };
 
 /* MBOX_DELIVER */

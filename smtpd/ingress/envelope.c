@@ -133,7 +133,8 @@ envelope_mail(struct session *session, const struct smtp_command *cmd)
 	tx->arena = arena;
 	if (cmd->path.len != 0)
 		tx->sender = address_text(arena, &sender);
-	tx->is_8bit = cmd->body == SMTP_BODY_8BITMIME;
+	if (cmd->body == SMTP_BODY_8BITMIME)
+		tx->flags |= QUEUE_F_8BIT;
 	tx->declared_octets = cmd->has_size ? cmd->size_octets : 0;
 	tx->max_octets = session->ingress->message_max_octets;
 	tx->max_recipients = session->ingress->recipients_max;

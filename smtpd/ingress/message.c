@@ -16,7 +16,7 @@
 /* A client that sends slower than this, on average, is cut. */
 #define RATE_GRACE_MS 120000
 #define RATE_OCTETS_PER_S 256
-#define RCPT_OVERHEAD 8
+#define RCPT_OVERHEAD 24
 
 struct message {
 	struct session *session;
@@ -153,6 +153,20 @@ on_submitted(void *ctx, int code, struct ipc_in *in)
 	}
 }
 
+static size_t
+rcpt_room(const struct recipient *rcpt)
+{
+	return rcpt->address.len + rcpt->orcpt.len + RCPT_OVERHEAD;
+}
+
+static void
+put_rcpt(struct ipc_out *out, const struct recipient *rcpt)
+{
+	ipc_put_str(out, rcpt->address);
+	ipc_put_u64(out, rcpt->notify);
+	ipc_put_str(out, rcpt->orcpt);
+}
+
 /* Recipients that do not fit beside the rest go ahead in frames of their
  * own. Returns the first that is left. */
 static struct list *
@@ -165,17 +179,16 @@ send_rcpts_ahead(struct message *message, uint64_t tx_id, size_t room)
 	size_t need = 0;
 
 	for (node = left; node != &tx->recipients; node = node->next)
-		need += list_entry(node, struct recipient,
-		    node)->address.len + RCPT_OVERHEAD;
+		need += rcpt_room(list_entry(node, struct recipient, node));
 	while (need > room && left != &tx->recipients) {
 		out = ipc_begin(link_to(message, "queued"), QUEUE_RCPTS);
 		ipc_put_u64(out, tx_id);
 		for (; left != &tx->recipients; left = left->next) {
 			rcpt = list_entry(left, struct recipient, node);
-			if (ipc_room(out) < rcpt->address.len + RCPT_OVERHEAD)
+			if (ipc_room(out) < rcpt_room(rcpt))
 				break;
-			ipc_put_str(out, rcpt->address);
-			need -= rcpt->address.len + RCPT_OVERHEAD;
+			put_rcpt(out, rcpt);
+			need -= rcpt_room(rcpt);
 		}
 		(void)ipc_send(out, -1);
 	}
@@ -236,14 +249,16 @@ submit(struct message *message)
 	if (summary_encode(scan_end(message->scan), &summary) != 0)
 		buf_reset(&summary);
 	left = send_rcpts_ahead(message, tx_id, IPC_PAYLOAD_MAX - trace.len -
-	    summary.len - session->tx.sender.len - 1024);
-	flags = (session->tx.is_8bit ? QUEUE_F_8BIT : 0U) |
-	    (session->account != 0 ? QUEUE_F_SUBMISSION : 0U);
+	    summary.len - session->tx.sender.len - session->tx.envid.len -
+	    1024);
+	flags = session->tx.flags | (session->account != 0 ? QUEUE_F_SUBMISSION : 0U);
 	out = ipc_begin(link_to(message, "queued"), QUEUE_SUBMIT);
 	ipc_put_u64(out, tx_id);
 	ipc_put_str(out, session->tx.sender);
 	ipc_put_u64(out, session->account);
 	ipc_put_u64(out, flags);
+	ipc_put_str(out, session->tx.envid);
+	ipc_put_u64(out, session->tx.hold_until_s);
 	ipc_put_str(out, buf_str(&trace));
 	ipc_put_str(out, buf_str(&summary));
 	ipc_put_u64(out, message->blob_octets);
@@ -251,8 +266,7 @@ submit(struct message *message)
 	ipc_put_str(out, conn_remote(session->conn));
 	ipc_put_u64(out, session->tx.recipients_len);
 	for (; left != &session->tx.recipients; left = left->next)
-		ipc_put_str(out, list_entry(left, struct recipient,
-		    node)->address);
+		put_rcpt(out, list_entry(left, struct recipient, node));
 	session_wait(session);
 	(void)ipc_call(out, message->read_fd, SUBMIT_DEADLINE_MS,
 	    on_submitted, message);

@@ -55,13 +55,17 @@ enum smtp_role { ROLE_MX, ROLE_SUBMISSION, ROLE_LMTP };
 struct recipient {
 	struct list node;
 	struct str address;	/* canonical */
+	uint64_t notify;	/* enum queue_notify */
+	struct str orcpt;	/* as the client gave it, or empty */
 };
 
 /* From MAIL to the end of data. */
 struct transaction {
 	struct arena *arena;	/* NULL: no MAIL yet */
 	struct str sender;	/* canonical; empty for <> */
-	bool is_8bit;
+	uint64_t flags;		/* enum queue_flag, but SUBMISSION */
+	struct str envid;	/* RFC 3461; empty: none */
+	uint64_t hold_until_s;	/* RFC 4865; 0: not held */
 	uint64_t declared_octets;
 	uint64_t max_octets;	/* least of the recipients' */
 	uint64_t max_recipients;

@@ -57,10 +57,13 @@ static void
 add_rcpts(struct pending *pending, struct ipc_in *in)
 {
 	struct queue_rcpt *more, *rcpt;
-	struct str address;
+	struct str address, orcpt;
+	uint64_t notify;
 
 	while (ipc_more(in)) {
 		address = ipc_get_str(in);
+		notify = ipc_get_u64(in);
+		orcpt = ipc_get_str(in);
 		if (pending->len >= RCPTS_MAX)
 			continue;
 		if (pending->len == pending->cap) {
@@ -78,6 +81,8 @@ add_rcpts(struct pending *pending, struct ipc_in *in)
 		rcpt->state = RCPT_QUEUED;
 		rcpt->address = arena_str(pending->arena, address);
 		rcpt->reason = STR_NONE;
+		rcpt->notify = notify;
+		rcpt->orcpt = arena_str(pending->arena, orcpt);
 	}
 }
 
@@ -155,10 +160,13 @@ take_envelope(struct submission *sub, struct ipc_in *in)
 {
 	struct queue_item *item = &sub->item;
 	struct arena *arena = sub->arena;
+	uint64_t hold_until_s;
 
 	item->sender = arena_str(arena, ipc_get_str(in));
 	item->sender_account = ipc_get_u64(in);
 	item->flags = ipc_get_u64(in);
+	item->envid = arena_str(arena, ipc_get_str(in));
+	hold_until_s = ipc_get_u64(in);
 	item->trace = arena_str(arena, ipc_get_str(in));
 	item->summary = arena_str(arena, ipc_get_str(in));
 	item->size_octets = ipc_get_u64(in);
@@ -166,6 +174,9 @@ take_envelope(struct submission *sub, struct ipc_in *in)
 	item->client = arena_str(arena, ipc_get_str(in));
 	item->arrived_us = when_wall_us();
 	item->next_try_s = when_wall_s();
+	if (hold_until_s > (uint64_t)item->next_try_s &&
+	    hold_until_s < INT64_MAX)
+		item->next_try_s = (int64_t)hold_until_s;
 }
 
 void

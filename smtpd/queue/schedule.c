@@ -188,7 +188,8 @@ void
 schedule_accept(struct schedule *s, struct arena *arena,
     const struct queue_item *item, int blob_fd)
 {
-	if (!s->is_paused && table_count(s->active) < ACTIVE_MAX) {
+	if (!s->is_paused && table_count(s->active) < ACTIVE_MAX &&
+	    item->next_try_s <= when_wall_s()) {
 		begin(s, arena, item, blob_fd);
 		return;
 	}

@@ -37,6 +37,8 @@ struct queue_rcpt {
 	enum rcpt_state state;
 	struct str address;
 	struct str reason;
+	uint64_t notify;		/* enum queue_notify */
+	struct str orcpt;		/* RFC 3461; empty: none */
 };
 
 struct queue_item {
@@ -49,6 +51,7 @@ struct queue_item {
 	uint64_t size_octets;
 	struct str sha256;
 	struct str client;
+	struct str envid;		/* RFC 3461; empty: none */
 	uint64_t arrived_us;
 	bool is_held;
 	uint64_t tries;
