@@ -30,6 +30,7 @@ struct conn {
 	size_t out_max;
 	SSL *ssl;
 	struct tls *next_tls;	/* begins when the output is sent */
+	SSL *next_ssl;		/* the same, as client */
 	bool is_shaking;	/* handshake not done yet */
 	bool tls_wants_write;	/* a read waits for writability */
 	bool tls_wants_read;	/* a write waits for readability */
@@ -42,6 +43,7 @@ struct conn {
 	int depth;
 	bool is_freed;
 	char *tls_text;
+	char problem[160];	/* why TLS failed */
 	char remote[INET6_ADDRSTRLEN];
 	uint16_t port;
 };
@@ -101,6 +103,7 @@ conn_close_fd(struct conn *conn)
 		ERR_clear_error();
 	}
 	tls_session_free(&conn->ssl);
+	tls_session_free(&conn->next_ssl);
 	(void)close(conn->fd);
 	conn->fd = -1;
 }
@@ -159,6 +162,12 @@ watch_update(struct conn *conn)
 }
 
 /* ---- octets ---- */
+
+static bool
+tls_is_next(const struct conn *conn)
+{
+	return conn->next_tls != NULL || conn->next_ssl != NULL;
+}
 
 enum io { IO_OK, IO_AGAIN, IO_EOF, IO_ERROR };
 
@@ -334,17 +343,36 @@ on_signed(void *arg)
 	leave(conn);
 }
 
+/* What the handshake failed of, if it has: for the log and for DSNs. */
+static void
+note_problem(struct conn *conn)
+{
+	long verify = SSL_get_verify_result(conn->ssl);
+	unsigned long error = ERR_peek_error();
+	const char *text = NULL;
+
+	if (verify != X509_V_OK)
+		text = X509_verify_cert_error_string(verify);
+	else if (error != 0)
+		text = ERR_reason_error_string(error);
+	if (text != NULL)
+		(void)snprintf(conn->problem, sizeof(conn->problem), "%s",
+		    text);
+}
+
 static void
 handshake(struct conn *conn)
 {
 	int rc = tls_handshake(conn->ssl);
 
 	if (rc != 1) {
+		note_problem(conn);
 		if (tls_result(conn, rc, &conn->tls_wants_write,
 		    SSL_ERROR_WANT_WRITE) != IO_AGAIN)
 			conn_end(conn, CONN_ERROR);
 		return;
 	}
+	note_problem(conn);
 	conn->is_shaking = false;
 	conn->tls_wants_write = false;
 	if (conn->ops->on_tls != NULL)
@@ -358,8 +386,14 @@ static void
 tls_begin(struct conn *conn)
 {
 	conn->is_shaking = true;
-	conn->ssl = tls_session(conn->next_tls, conn->fd, on_signed, conn);
-	tls_free(&conn->next_tls);
+	if (conn->next_ssl != NULL) {
+		conn->ssl = conn->next_ssl;
+		conn->next_ssl = NULL;
+	} else {
+		conn->ssl = tls_session(conn->next_tls, conn->fd, on_signed,
+		    conn);
+		tls_free(&conn->next_tls);
+	}
 	handshake(conn);
 }
 
@@ -372,6 +406,35 @@ conn_start_tls(struct conn *conn, struct tls *tls)
 	conn->next_tls = tls;
 	loop_later(conn->loop, &conn->later);
 	return true;
+}
+
+int
+conn_start_tls_client(struct conn *conn, struct tls_trust *trust,
+    const struct tls_target *target)
+{
+	int rc;
+
+	if (conn->is_ended)
+		return ERR_TEMP;
+	if (conn->in.len != 0)
+		return ERR_SYNTAX;
+	rc = tls_client_session(trust, target, conn->fd, &conn->next_ssl);
+	if (rc == 0)
+		loop_later(conn->loop, &conn->later);
+	return rc;
+}
+
+bool
+conn_tls_is_verified(const struct conn *conn)
+{
+	return conn_has_tls(conn) && SSL_get_verify_result(conn->ssl) ==
+	    X509_V_OK && SSL_get0_peer_certificate(conn->ssl) != NULL;
+}
+
+const char *
+conn_tls_problem(const struct conn *conn)
+{
+	return conn->problem;
 }
 
 bool
@@ -414,13 +477,13 @@ on_ready(void *arg, int what)
 	enter(conn);
 	if (conn->is_shaking) {
 		handshake(conn);
-	} else if (conn->next_tls == NULL || conn->out.len != 0) {
+	} else if (!tls_is_next(conn) || conn->out.len != 0) {
 		if (conn->out.len != 0 && !flush(conn))
 			goto out;
 		give_drained(conn);
 		if (conn->is_freed || conn->is_ended)
 			goto out;
-		if (conn->next_tls != NULL) {
+		if (tls_is_next(conn)) {
 			loop_later(conn->loop, &conn->later);
 			goto out;
 		}
@@ -444,7 +507,7 @@ on_later(void *arg)
 	enter(conn);
 	if (conn->is_shaking || conn->is_ended || !flush(conn))
 		goto out;
-	if (conn->next_tls != NULL) {
+	if (tls_is_next(conn)) {
 		if (conn->out.len == 0)
 			tls_begin(conn);
 		goto out;

@@ -27,6 +27,8 @@
 
 struct conn;
 struct tls;
+struct tls_target;
+struct tls_trust;
 
 enum conn_end {
 	CONN_EOF,		/* the peer closed; input may be left */
@@ -118,6 +120,22 @@ void conn_deadline(struct conn *conn, uint64_t ms);
  * 4.2, threats.md line 4).
  */
 bool conn_start_tls(struct conn *conn, struct tls *tls);
+
+/*
+ * The same as client (io/tls_client.h), also right after conn_new() for TLS
+ * from the first octet. ERR_SYNTAX when the server has said more than its
+ * consent (threats.md line 5), ERR_NOTFOUND when no TLSA record is usable.
+ */
+int conn_start_tls_client(struct conn *conn, struct tls_trust *trust,
+    const struct tls_target *target);
+
+/* Would the certificate have done for a verified connection? */
+bool conn_tls_is_verified(const struct conn *conn);
+
+/* Why TLS failed, or why the certificate was not good; "" when neither. Also
+ * from on_end(). */
+const char *conn_tls_problem(const struct conn *conn);
+
 bool conn_has_tls(const struct conn *conn);
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty without TLS. */

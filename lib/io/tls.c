@@ -310,7 +310,8 @@ tls_handshake(SSL *ssl)
 {
 	int rc;
 
-	running = SSL_get_ex_data(ssl, peer_index);
+	running = SSL_is_server(ssl) ? SSL_get_ex_data(ssl, peer_index) :
+	    NULL;
 	rc = SSL_do_handshake(ssl);
 	running = NULL;
 	return rc;
@@ -342,6 +343,10 @@ tls_session_free(SSL **sslp)
 	if (ssl == NULL)
 		return;
 	*sslp = NULL;
+	if (!SSL_is_server(ssl)) {
+		SSL_free(ssl);
+		return;
+	}
 	peer = SSL_get_ex_data(ssl, peer_index);
 	if (peer->waiting != NULL) {
 		/* No more octets may reach the descriptor's next owner. */
