@@ -13,6 +13,7 @@ const struct program programs[] = {
 	{ "blobd", NULL, NULL, 0, 3 },
 	{ "directoryd", NULL, NULL, 0, 3 },
 	{ "authd", NULL, NULL, 0, 3 },
+	{ "dnsd", NULL, NULL, 0, 3 },
 	{ "queued", NULL, NULL, 0, 1 },
 	{ "mboxd", NULL, NULL, 0, 2 },
 	{ "smtpd", "workers_smtpd", "smtp submission lmtp", NEEDS_CERT, 0 },
@@ -44,6 +45,7 @@ const struct program_link program_links[] = {
 	{ "admind", "directoryd", "dir" },
 	{ "admind", "authd", "auth" },
 	{ "admind", "queued", "queue" },
+	{ "admind", "dnsd", "dns" },
 };
 const size_t program_links_len =
     sizeof(program_links) / sizeof(program_links[0]);

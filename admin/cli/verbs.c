@@ -104,6 +104,9 @@ const struct verb cli_verbs[] = {
 	{ "queue", "delete", "ids*", "all", queue_act, NULL, NULL, NULL,
 	    "Drop items; nobody is told." },
 
+	{ "dns", "lookup", "name type?", "", verb_show, NULL, NULL,
+	    "rcode secure bogus ttl_s canonical records",
+	    "Ask the DNS as the instance does: an address, or a TYPE." },
 	{ "log", "list", "", "after", log_list, NULL, NULL,
 	    "when_us:when actor verb object detail",
 	    "List the changes: who did what, when." },

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "admin/front/dns.h"
 #include "base/log.h"
 
 #define STEP_MS 30000
@@ -506,6 +507,15 @@ run_secrets_log(struct job *job)
 	(void)ipc_call(out, -1, STEP_MS, on_secrets_log, job);
 }
 
+/* ---- dns ---- */
+
+static void
+run_dns(struct job *job)
+{
+	dns_run(job->child, job->req, job->verb, job->args);
+	job_free(job);
+}
+
 /* ---- dispatch ---- */
 
 /* NULL stands for any; the first row that fits is taken. */
@@ -519,6 +529,7 @@ static const struct {
 	{ "account", "secret", run_account_secret },
 	{ "account", "delete", run_account_delete },
 	{ "queue", NULL, run_queue },
+	{ "dns", NULL, run_dns },
 	{ "process", "list", run_processes },
 	{ "listener", "list", run_listeners },
 	{ "log", "secrets", run_secrets_log },

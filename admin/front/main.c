@@ -180,6 +180,7 @@ main(int argc, char **argv)
 		{ .server = "directoryd", .proto = &ipc_dir },
 		{ .server = "authd", .proto = &ipc_auth },
 		{ .server = "queued", .proto = &ipc_queue },
+		{ .server = "dnsd", .proto = &ipc_dns },
 		{ .server = NULL },
 	};
 	static const struct child_spec spec = {

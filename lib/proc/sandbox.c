@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,7 +60,8 @@ static const struct call_group call_groups[] = {
 	    "sched_getaffinity times timerfd_create timerfd_settime "
 	    "membarrier tgkill mlock munlock pipe2" },
 	{ SB_ACCEPT, "accept4 accept getsockname getpeername setsockopt" },
-	{ SB_CONNECT, "socket connect bind getsockname getpeername "
+	/* socket itself by allow_sockets(). */
+	{ SB_CONNECT, "connect bind getsockname getpeername "
 	    "setsockopt" },
 	{ SB_SOCKETPAIR, "socketpair setsockopt" },
 	{ SB_FILES, "openat openat2 open unlink unlinkat mkdir mkdirat "
@@ -118,12 +120,31 @@ allow_memory(scmp_filter_ctx ctx)
 	return rc;
 }
 
+/*
+ * Outbound programs make sockets of the Internet only. Landlock knows nothing
+ * of UDP; other families are refused, since libraries probe.
+ */
+static int
+allow_sockets(scmp_filter_ctx ctx)
+{
+	int family, rc = 0;
+
+	for (family = 0; rc == 0 && family < AF_MAX; family++)
+		rc = seccomp_rule_add(ctx, family == AF_INET ||
+		    family == AF_INET6 ? SCMP_ACT_ALLOW :
+		    SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1,
+		    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
+	return rc;
+}
+
 static bool
 is_allowed(int wanted, const char *call)
 {
 	char list[1024], one[64];
 	size_t i;
 
+	if (strcmp(call, "socket") == 0)
+		return (wanted & SB_CONNECT) != 0;
 	(void)snprintf(one, sizeof(one), " %s ", call);
 	for (i = 0; i < sizeof(call_groups) / sizeof(call_groups[0]); i++) {
 		if (call_groups[i].group != 0 && (call_groups[i].group & wanted) == 0)
@@ -152,6 +173,8 @@ filter_new(int wanted, struct err *err)
 			rc = allow(ctx, call_groups[i].calls);
 	if (rc == 0)
 		rc = allow_memory(ctx);
+	if (rc == 0 && (wanted & SB_CONNECT) != 0)
+		rc = allow_sockets(ctx);
 	for (i = 0; rc == 0 && i < sizeof(refused) / sizeof(refused[0]);
 	    i++) {
 		nr = seccomp_syscall_resolve_name(refused[i]);

@@ -29,7 +29,7 @@ enum sandbox_group {
 	SB_THREADS = 8,		/* clone with threads */
 	SB_SOCKETPAIR = 16,
 	SB_SANDBOX = 32,	/* Landlock and seccomp for forked children */
-	SB_CONNECT = 64,	/* socket and connect (outbound programs) */
+	SB_CONNECT = 64,	/* sockets of IPv4 and IPv6, connect (outbound) */
 };
 
 enum sandbox_right { SB_READ = 1, SB_WRITE = 2 };

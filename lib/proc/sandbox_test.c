@@ -6,7 +6,9 @@
  */
 #include "base/test.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -51,6 +53,39 @@ static bool
 make_a_socket(void)
 {
 	return socket(AF_INET, SOCK_STREAM, 0) != -1;
+}
+
+static bool
+make_a_local_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0) != -1;
+}
+
+static bool
+make_a_raw_link_socket(void)
+{
+	return socket(AF_PACKET, SOCK_DGRAM, 0) != -1;
+}
+
+static bool
+listen_on_tcp(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return fd != -1 && listen(fd, 1) == 0;
+}
+
+static bool
+ask_by_udp(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+	    .sin_port = htons(9),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int fd6 = socket(AF_INET6, SOCK_STREAM, 0);
+
+	return fd != -1 && (fd6 != -1 || errno == EAFNOSUPPORT) &&
+	    connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
 }
 
 static bool
@@ -220,6 +255,21 @@ test_what_is_allowed(void **state)
 	assert_int_equal(try(&front, write_inside), EXIT_DENIED);
 }
 
+static void
+test_outbound(void **state)
+{
+	struct sandbox outbound = { .groups = SB_CONNECT, .files_max = 64 };
+
+	(void)state;
+	assert_int_equal(try(&outbound, ask_by_udp), EXIT_DONE);
+	assert_int_equal(try(&outbound, allocate_and_send), EXIT_DONE);
+	assert_int_equal(try(&outbound, make_a_local_socket), EXIT_DENIED);
+	assert_int_equal(try(&outbound, make_a_raw_link_socket),
+	    EXIT_DENIED);
+	assert_int_equal(try(&outbound, listen_on_tcp), EXIT_DENIED);
+	assert_int_equal(try(&outbound, open_passwd), EXIT_DENIED);
+}
+
 static bool
 narrowed_escape(void)
 {
@@ -256,6 +306,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_attacks),
 		cmocka_unit_test(test_what_is_allowed),
+		cmocka_unit_test(test_outbound),
 		cmocka_unit_test(test_narrow),
 	};
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * dns: the verbs of `hikyaku dns`.
+ *
+ *   lookup   one question to dnsd and its answer as text
+ *
+ * Lifetime.   dns_run() takes the request over and answers it exactly once.
+ * Errors.     Answers with the code of what failed.
+ * Blocking.   Never; each question has a deadline.
+ * Process.    admind.
+ */
+#ifndef ADMIN_FRONT_DNS_H
+#define ADMIN_FRONT_DNS_H
+
+#include <jansson.h>
+
+#include "ipc/child.h"
+
+void dns_run(struct child *child, struct ipc_req *req, const char *verb,
+    const json_t *args);
+
+#endif
