@@ -77,10 +77,10 @@ add_rcpts(struct pending *pending, struct ipc_in *in)
 			pending->rcpts = more;
 		}
 		rcpt = &pending->rcpts[pending->len];
-		rcpt->n = (uint32_t)pending->len++;
+		*rcpt = (struct queue_rcpt){
+		    .n = (uint32_t)pending->len++ };
 		rcpt->state = RCPT_QUEUED;
 		rcpt->address = arena_str(pending->arena, address);
-		rcpt->reason = STR_NONE;
 		rcpt->notify = notify;
 		rcpt->orcpt = arena_str(pending->arena, orcpt);
 	}
@@ -110,9 +110,12 @@ accept_abort(struct acceptor *acceptor, struct ipc_in *in)
 static void
 submission_fail(struct submission *sub, int code, const char *why)
 {
+	struct arena *arena = sub->arena;	/* sub lives in it */
+
+	ev_warn(NULL, "queue.item.refused", EV_CSTR(reason, why));
 	ipc_reply_err(sub->req, code, "%s", why);
 	(void)close(sub->blob_fd);
-	arena_free(&sub->arena);
+	arena_free(&arena);
 }
 
 /* Envelope and blob are on disk: we answer for the message now. */

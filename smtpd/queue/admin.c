@@ -14,8 +14,8 @@
 
 static const char *const state_names[] = {
 	[RCPT_QUEUED] = "queued", [RCPT_DEFERRED] = "deferred",
-	[RCPT_REMOTE] = "remote", [RCPT_EXPIRED] = "expired",
-	[RCPT_REFUSED] = "refused",
+	[RCPT_FAILED] = "failed", [RCPT_DELIVERED] = "delivered",
+	[RCPT_RELAYED] = "relayed", [RCPT_EXPANDED] = "expanded",
 };
 
 /* ---- showing ---- */
@@ -58,10 +58,12 @@ show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt)
 	bool is_waiting = rcpt->state == RCPT_QUEUED ||
 	    rcpt->state == RCPT_DEFERRED;
 
-	return json_pack("{s:o, s:s, s:o, s:o}",
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}",
 	    "address", json_text(rcpt->address),
 	    "state", item->is_held ? "held" : state_names[rcpt->state],
 	    "reason", json_text(rcpt->reason),
+	    "status", json_text(rcpt->status),
+	    "remote", json_text(rcpt->remote),
 	    "next_try", is_waiting && !item->is_held ?
 	    json_time(item->next_try_s) : json_null());
 }
@@ -180,22 +182,6 @@ run_show(const struct queue_admin *admin, struct ipc_req *req,
 
 enum act { ACT_HOLD, ACT_RELEASE, ACT_FLUSH, ACT_DELETE };
 
-/* Waiting recipients again, also those that were given up. */
-static int
-revive(const struct queue_admin *admin, const struct queue_item *item,
-    struct err *err)
-{
-	size_t i;
-	int rc = 0;
-
-	for (i = 0; rc == 0 && i < item->rcpts_len; i++)
-		if (item->rcpts[i].state != RCPT_QUEUED)
-			rc = queue_store_rcpt_set(admin->store, item->id,
-			    item->rcpts[i].n, RCPT_DEFERRED,
-			    item->rcpts[i].reason, err);
-	return rc;
-}
-
 static int
 act_on(const struct queue_admin *admin, enum act act,
     const struct queue_item *item, struct err *err)
@@ -215,10 +201,8 @@ act_on(const struct queue_admin *admin, enum act act,
 		    item->next_try_s, item->tries, true, err);
 	if (act == ACT_FLUSH && item->is_held)
 		return 0;
-	rc = revive(admin, item, err);
-	if (rc == 0)
-		rc = queue_store_schedule(admin->store, item->id, now,
-		    item->tries, false, err);
+	rc = queue_store_schedule(admin->store, item->id, now, item->tries,
+	    false, err);
 	if (rc == 0)
 		schedule_set(admin->schedule, item->id, now);
 	return rc;
@@ -294,6 +278,8 @@ run_act(const struct queue_admin *admin, enum act act, struct ipc_req *req,
 
 	invariant(changing != NULL);
 	changing->req = req;
+	if (act == ACT_FLUSH || act == ACT_RELEASE)
+		remote_forgive(admin->remote);
 	if (json_is_true(json_object_get(args, "all")))
 		rc = act_on_all(admin, act, &changing->count, &err);
 	else if (json_array_size(ids) == 0)

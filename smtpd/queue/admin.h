@@ -14,6 +14,7 @@
 struct queue_admin {
 	struct queue_store *store;
 	struct schedule *schedule;
+	struct remote *remote;
 };
 
 /* Answers req, at once or when the change is on disk. */

@@ -1,38 +1,50 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * deliver: items that are being worked on now.
+ * deliver: items that are being worked on now: to mailboxes (local.c), to
+ * other hosts (away.c), and reports to their senders (bounce.c). work.h tells
+ * the story.
  *
- * Story. An item is routed (directoryd says to which accounts each recipient
- * leads), its accounts are delivered to in frames of up to 64, and when the
- * last answer is in, what is done is removed from the disk and the rest gets a
- * next try. A recipient with several accounts is done when all have the
- * message; an account that two recipients lead to gets it once. A repetition
- * after a crash delivers nothing twice, since mboxd keys each delivery by
- * item and address.
+ * A recipient with several accounts is done when all have the message; an
+ * account that two recipients lead to gets it once. A repetition after a crash
+ * delivers nothing twice, since mboxd keys each delivery by item and address.
+ * What another host took is written in the next commit: only a crash between
+ * the two sends it again.
  *
  * Lifetime.   deliver_item() -> done callback, once, with how it ended.
  * Ownership.  The arena with the item is taken over.
- * Blocking.   Never.
+ * Blocking.   Never, but for the write of a DSN into the page cache.
  */
 #ifndef QUEUE_DELIVER_H
 #define QUEUE_DELIVER_H
 
 #include "ipc/ipc.h"
+#include "smtpd/queue/remote.h"
 #include "smtpd/queue/store.h"
 
 struct deliver_env {
 	struct queue_store *store;
 	struct ipc_link *directory;
 	struct ipc_link *mailboxes;
+	struct ipc_link *blobs;
+	struct remote *remote;
+	/* A new item of our own (a DSN) is on disk. Takes the arena. */
+	void (*accepted)(void *ctx, struct arena *arena,
+	    const struct queue_item *item);
+	void *ctx;
+	struct str hostname;
 	bool is_discard;		/* accept and drop: for measuring */
 	uint64_t retry_first_s;
 	uint64_t retry_last_s;
 	uint64_t lifetime_s;
+	uint64_t delay_warning_s;	/* 0: never */
+	uint64_t quota_grace_s;		/* how long a full mailbox is tried */
+	uint64_t return_octets;		/* a larger message is not returned whole */
 };
 
 enum deliver_end {
 	DELIVER_GONE,		/* all recipients are done */
-	DELIVER_WAITS,		/* next_try_s says until when */
+	DELIVER_WAITS,		/* next_try_s says until when; QUEUE_NEVER:
+				 * until it is woken */
 };
 
 typedef void deliver_done(void *ctx, uint64_t id, enum deliver_end end,

@@ -18,6 +18,7 @@ struct queued {
 	struct accept_env accept;
 	struct queue_admin admin;
 	struct schedule *schedule;
+	struct remote *remote;
 	const char *path;
 	int dir_fd;
 };
@@ -99,7 +100,31 @@ came(struct child *child, struct str peer, int fd)
 	    1ULL << QUEUE_ABORT);
 }
 
+static void
+relay_came(struct child *child, struct str peer, int fd)
+{
+	struct queued *queued = child->ctx;
+
+	remote_client(queued->remote, peer, fd);
+}
+
 /* ---- life ---- */
+
+static void
+on_wake(void *ctx, uint64_t id)
+{
+	struct queued *queued = ctx;
+
+	schedule_wake(queued->schedule, id);
+}
+
+static void
+on_bounce(void *ctx, struct arena *arena, const struct queue_item *item)
+{
+	struct queued *queued = ctx;
+
+	schedule_accept(queued->schedule, arena, item, -1);
+}
 
 static int
 prepare(struct child *child, struct err *err)
@@ -122,6 +147,25 @@ prepare(struct child *child, struct err *err)
 }
 
 static void
+read_routes(struct queued *queued)
+{
+	struct child *child = queued->child;
+	struct remote_settings settings = {
+		.retry_first_s = queued->deliver.retry_first_s,
+		.retry_last_s = queued->deliver.retry_last_s,
+		.has_smart_host = child_config(child, "smart_host", "").len !=
+		    0,
+	};
+	struct str key, value;
+	size_t cursor = 0;
+
+	remote_config(queued->remote, &settings);
+	while (child_config_next(child, "route.", &cursor, &key, &value))
+		if (str_ends_nocase(key, STR(".domain")))
+			remote_route(queued->remote, value);
+}
+
+static void
 read_config(struct queued *queued)
 {
 	struct child *child = queued->child;
@@ -133,6 +177,15 @@ read_config(struct queued *queued)
 	    "queue_retry_last", 4000);
 	queued->deliver.lifetime_s = child_config_u64(child,
 	    "queue_lifetime", 432000);
+	queued->deliver.delay_warning_s = child_config_u64(child,
+	    "queue_delay_warning", 14400);
+	queued->deliver.quota_grace_s = child_config_u64(child,
+	    "quota_grace", 259200);
+	queued->deliver.return_octets = child_config_u64(child,
+	    "queue_return", 1 << 20);
+	queued->deliver.hostname = child_config(child, "hostname",
+	    "localhost");
+	read_routes(queued);
 }
 
 static int
@@ -150,6 +203,11 @@ start(struct child *child, struct err *err)
 	queued->deliver.store = queued->store;
 	queued->deliver.directory = child_link(child, "directoryd");
 	queued->deliver.mailboxes = child_link(child, "mboxd");
+	queued->deliver.blobs = child_link(child, "blobd");
+	queued->deliver.accepted = on_bounce;
+	queued->deliver.ctx = queued;
+	queued->remote = remote_new(child->loop, on_wake, queued);
+	queued->deliver.remote = queued->remote;
 	read_config(queued);
 	queued->schedule = schedule_new(child->loop, &queued->deliver);
 	queued->accept.store = queued->store;
@@ -157,6 +215,7 @@ start(struct child *child, struct err *err)
 	queued->accept.schedule = queued->schedule;
 	queued->admin.store = queued->store;
 	queued->admin.schedule = queued->schedule;
+	queued->admin.remote = queued->remote;
 	return schedule_load(queued->schedule, err);
 }
 
@@ -194,6 +253,7 @@ stop(struct child *child)
 	queued->accept.is_stopping = true;
 	schedule_on_quiet(queued->schedule, on_quiet, queued);
 	schedule_pause(queued->schedule);
+	remote_stop(queued->remote);
 	if (schedule_active(queued->schedule) == 0)
 		on_quiet(queued);
 }
@@ -209,6 +269,7 @@ main(int argc, char **argv)
 	};
 	static const struct child_serve serves[] = {
 		{ .proto = &ipc_queue, .accept = came },
+		{ .proto = &ipc_relay, .accept = relay_came },
 		{ .proto = NULL },
 	};
 	static const struct child_spec spec = {

@@ -23,7 +23,8 @@ struct schedule {
 	struct entry *heap;	/* smallest next_try_s first */
 	size_t len;
 	size_t cap;
-	struct table *active;	/* id -> schedule */
+	struct table *active;	/* id -> schedule, or its wake mark */
+	struct table *times;	/* id -> the entry's time that holds */
 	bool is_paused;
 	void (*on_quiet)(void *ctx);
 	void *quiet_ctx;
@@ -87,20 +88,19 @@ heap_pop(struct schedule *s)
 	heap_down(s, 0);
 }
 
-/* Rare (an operator's command): a scan is good enough. */
-static void
-heap_remove(struct schedule *s, uint64_t id)
+/* An entry that something later overruled is only skipped. */
+static bool
+is_current(const struct schedule *s, const struct entry *entry)
 {
-	size_t i, kept = 0;
+	return (uintptr_t)table_get_u64(s->times, entry->id) ==
+	    (uintptr_t)entry->next_try_s + 1;
+}
 
-	for (i = 0; i < s->len; i++)
-		if (s->heap[i].id != id)
-			s->heap[kept++] = s->heap[i];
-	if (kept == s->len)
-		return;
-	s->len = kept;
-	for (i = s->len / 2; i-- > 0;)
-		heap_down(s, i);
+static void
+enter(struct schedule *s, uint64_t id, int64_t next_try_s)
+{
+	table_put_u64(s->times, id, (void *)((uintptr_t)next_try_s + 1));
+	heap_push(s, id, next_try_s);
 }
 
 /* ---- work ---- */
@@ -126,8 +126,10 @@ on_done(void *ctx, uint64_t id, enum deliver_end end, int64_t next_try_s)
 {
 	struct schedule *s = ctx;
 
-	table_del_u64(s->active, id);
-	if (end == DELIVER_WAITS)
+	/* Woken while it was worked on: again, at once. */
+	if (table_del_u64(s->active, id) != s && end == DELIVER_WAITS)
+		schedule_set(s, id, when_wall_s());
+	else if (end == DELIVER_WAITS)
 		schedule_set(s, id, next_try_s);
 	else
 		arm(s);
@@ -161,7 +163,7 @@ begin_stored(struct schedule *s, uint64_t id)
 		return;
 	ev_error(NULL, "queue.item.unreadable", EV_U64(queue_id, id),
 	    EV_ERR(&err));
-	heap_push(s, id, when_wall_s() + ERROR_RETRY_S);
+	enter(s, id, when_wall_s() + ERROR_RETRY_S);
 }
 
 static void
@@ -169,16 +171,19 @@ look(void *arg)
 {
 	struct schedule *s = arg;
 	int64_t now = when_wall_s();
+	struct entry entry;
 	int started = 0;
-	uint64_t id;
 
 	/* A few a round, so that others get their turn. */
 	while (s->len != 0 && s->heap[0].next_try_s <= now && started < 32 &&
 	    !s->is_paused && table_count(s->active) < ACTIVE_MAX) {
-		id = s->heap[0].id;
+		entry = s->heap[0];
 		heap_pop(s);
-		if (table_get_u64(s->active, id) == NULL)
-			begin_stored(s, id);
+		if (!is_current(s, &entry))
+			continue;
+		table_del_u64(s->times, entry.id);
+		if (table_get_u64(s->active, entry.id) == NULL)
+			begin_stored(s, entry.id);
 		started++;
 	}
 	arm(s);
@@ -194,7 +199,8 @@ schedule_accept(struct schedule *s, struct arena *arena,
 		return;
 	}
 	schedule_set(s, item->id, item->next_try_s);
-	(void)close(blob_fd);
+	if (blob_fd != -1)
+		(void)close(blob_fd);
 	arena_free(&arena);
 }
 
@@ -202,14 +208,23 @@ void
 schedule_set(struct schedule *s, uint64_t id, int64_t next_try_s)
 {
 	if (next_try_s != QUEUE_NEVER)
-		heap_push(s, id, next_try_s);
+		enter(s, id, next_try_s);
 	arm(s);
+}
+
+void
+schedule_wake(struct schedule *s, uint64_t id)
+{
+	if (table_get_u64(s->active, id) != NULL)
+		table_put_u64(s->active, id, s->active);
+	else
+		schedule_set(s, id, when_wall_s());
 }
 
 void
 schedule_forget(struct schedule *s, uint64_t id)
 {
-	heap_remove(s, id);
+	table_del_u64(s->times, id);
 }
 
 bool
@@ -244,7 +259,7 @@ on_loaded(void *ctx, uint64_t id, int64_t next_try_s, bool is_held)
 	struct schedule *s = ctx;
 
 	if (!is_held && next_try_s != QUEUE_NEVER)
-		heap_push(s, id, next_try_s);
+		enter(s, id, next_try_s);
 }
 
 int
@@ -265,6 +280,7 @@ schedule_new(struct loop *loop, const struct deliver_env *env)
 	s->loop = loop;
 	s->env = env;
 	s->active = table_new();
+	s->times = table_new();
 	loop_timer_init(&s->timer, loop, look, s);
 	return s;
 }

@@ -2,8 +2,8 @@
 /*
  * schedule: when each item is tried next.
  *
- * In memory an item that waits is 24 octets in a heap by time; the rest is on
- * disk. At most ACTIVE_MAX items are worked on at a time; more that are due
+ * In memory an item that waits is an entry in a heap by time and its place in
+ * a table (under 100 octets); the rest is on disk. At most ACTIVE_MAX items are worked on at a time; more that are due
  * wait in the heap.
  *
  * Lifetime.   schedule_new() -> schedule_load() -> schedule_free().
@@ -32,6 +32,10 @@ void schedule_accept(struct schedule *schedule, struct arena *arena,
 /* Try the item at next_try_s (QUEUE_NEVER: not by itself). */
 void schedule_set(struct schedule *schedule, uint64_t id,
     int64_t next_try_s);
+
+/* Something it waited for is there: try it at once, or once more when it is
+ * being worked on. */
+void schedule_wake(struct schedule *schedule, uint64_t id);
 void schedule_forget(struct schedule *schedule, uint64_t id);
 
 /* Is the item being worked on now? */

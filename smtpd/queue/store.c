@@ -39,11 +39,11 @@ static const char *const statements[STATEMENTS] = {
 	    "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 	[ITEM_ADD] = "INSERT INTO item (id, sender, sender_account, flags, "
 	    "trace, summary, size, sha256, client, arrived_us, next_try_s, "
-	    "tries, is_held) VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
-	    "?11, ?12, 0, 0)",
+	    "tries, is_held, envid) VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+	    "?10, ?11, ?12, 0, 0, ?13)",
 	[ITEM_GET] = "SELECT sender, sender_account, flags, trace, summary, "
-	    "size, sha256, client, arrived_us, next_try_s, tries, is_held "
-	    "FROM item WHERE id = ?2",
+	    "size, sha256, client, arrived_us, next_try_s, tries, is_held, "
+	    "envid FROM item WHERE id = ?2",
 	[ITEM_DELETE] = "DELETE FROM item WHERE id = ?2",
 	[ITEM_SCHEDULE] = "UPDATE item SET next_try_s = ?3, tries = ?4, "
 	    "is_held = ?5 WHERE id = ?2",
@@ -51,13 +51,16 @@ static const char *const statements[STATEMENTS] = {
 	[ITEM_IDS] = "SELECT id FROM item WHERE id > ?2 ORDER BY id "
 	    "LIMIT ?3",
 	[ITEM_EXISTS] = "SELECT 1 FROM item WHERE id = ?2",
-	[RCPT_ADD] = "INSERT INTO rcpt (item, n, address, state, reason) "
-	    "VALUES (?2, ?3, ?4, ?5, ?6)",
-	[RCPT_GET] = "SELECT n, address, state, reason FROM rcpt "
+	[RCPT_ADD] = "INSERT INTO rcpt (item, n, address, state, reason, "
+	    "status, remote, notify, orcpt, via, is_expanded, is_delay_told) "
+	    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+	[RCPT_GET] = "SELECT n, address, state, reason, status, remote, "
+	    "notify, orcpt, via, is_expanded, is_delay_told FROM rcpt "
 	    "WHERE item = ?2 ORDER BY n",
 	[RCPT_DELETE] = "DELETE FROM rcpt WHERE item = ?2 AND n = ?3",
 	[RCPT_DELETE_ALL] = "DELETE FROM rcpt WHERE item = ?2",
-	[RCPT_SET] = "UPDATE rcpt SET state = ?4, reason = ?5 "
+	[RCPT_SET] = "UPDATE rcpt SET state = ?4, reason = ?5, status = ?6, "
+	    "remote = ?7, is_expanded = ?8, is_delay_told = ?9 "
 	    "WHERE item = ?2 AND n = ?3",
 	[RCPT_ANY] = "SELECT 1 FROM rcpt WHERE item = ?2 LIMIT 1",
 };
@@ -74,11 +77,28 @@ static const char *const migrations[] = {
 	"CREATE TABLE rcpt (item INTEGER NOT NULL, n INTEGER NOT NULL, "
 	" address TEXT NOT NULL, state INTEGER NOT NULL, "
 	" reason TEXT NOT NULL, PRIMARY KEY (item, n)) WITHOUT ROWID;",
+
+	/* What waited for a relay (2) is tried; what waited for an operator
+	 * because it was given up or refused (3, 4) gets its DSN. */
+	"ALTER TABLE item ADD COLUMN envid TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE rcpt ADD COLUMN status TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE rcpt ADD COLUMN remote TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE rcpt ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE rcpt ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE rcpt ADD COLUMN via TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE rcpt ADD COLUMN is_expanded INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE rcpt ADD COLUMN is_delay_told INTEGER NOT NULL "
+	" DEFAULT 0;"
+	"UPDATE rcpt SET state = 0 WHERE state = 2;"
+	"UPDATE rcpt SET state = 3 WHERE state = 4;"
+	"UPDATE item SET next_try_s = arrived_us / 1000000 "
+	" WHERE next_try_s = 9223372036854775807;",
 };
 
 static const struct db_schema schema = {
 	.name = "queue", .application = 0x686b7175,	/* "hkqu" */
-	.migrations = migrations, .migration_count = 1,
+	.migrations = migrations,
+	.migration_count = sizeof(migrations) / sizeof(migrations[0]),
 	.statements = statements, .statement_count = STATEMENTS,
 };
 
@@ -372,6 +392,13 @@ rcpt_add(struct queue_store *store, uint64_t id,
 	db_bind_str(q, 4, rcpt->address);
 	db_bind_u64(q, 5, (uint64_t)rcpt->state);
 	db_bind_str(q, 6, rcpt->reason);
+	db_bind_str(q, 7, rcpt->status);
+	db_bind_str(q, 8, rcpt->remote);
+	db_bind_u64(q, 9, rcpt->notify);
+	db_bind_str(q, 10, rcpt->orcpt);
+	db_bind_str(q, 11, rcpt->via);
+	db_bind_u64(q, 12, rcpt->is_expanded);
+	db_bind_u64(q, 13, rcpt->is_delay_told);
 	return db_run(&q, err);
 }
 
@@ -397,6 +424,7 @@ queue_store_add(struct queue_store *store, const struct queue_item *item,
 	db_bind_str(q, 10, item->client);
 	db_bind_u64(q, 11, item->arrived_us);
 	db_bind_i64(q, 12, item->next_try_s);
+	db_bind_str(q, 13, item->envid);
 	rc = db_run(&q, err);
 	for (i = 0; rc == 0 && i < item->rcpts_len; i++)
 		rc = rcpt_add(store, item->id, &item->rcpts[i], err);
@@ -454,8 +482,17 @@ queue_store_rcpt_done(struct queue_store *store, uint64_t id, uint32_t n,
 }
 
 int
-queue_store_rcpt_set(struct queue_store *store, uint64_t id, uint32_t n,
-    enum rcpt_state state, struct str reason, struct err *err)
+queue_store_rcpt_add(struct queue_store *store, uint64_t id,
+    const struct queue_rcpt *rcpt, struct err *err)
+{
+	int rc = change(store, err);
+
+	return rc != 0 ? rc : rcpt_add(store, id, rcpt, err);
+}
+
+int
+queue_store_rcpt_set(struct queue_store *store, uint64_t id,
+    const struct queue_rcpt *rcpt, struct err *err)
 {
 	struct db_query *q;
 	int rc = change(store, err);
@@ -464,9 +501,13 @@ queue_store_rcpt_set(struct queue_store *store, uint64_t id, uint32_t n,
 		return rc;
 	q = db_query(store->db, RCPT_SET);
 	db_bind_u64(q, 2, id);
-	db_bind_u64(q, 3, n);
-	db_bind_u64(q, 4, (uint64_t)state);
-	db_bind_str(q, 5, reason);
+	db_bind_u64(q, 3, rcpt->n);
+	db_bind_u64(q, 4, (uint64_t)rcpt->state);
+	db_bind_str(q, 5, rcpt->reason);
+	db_bind_str(q, 6, rcpt->status);
+	db_bind_str(q, 7, rcpt->remote);
+	db_bind_u64(q, 8, rcpt->is_expanded);
+	db_bind_u64(q, 9, rcpt->is_delay_told);
 	return db_run(&q, err);
 }
 
@@ -513,7 +554,14 @@ get_rcpts(struct queue_store *store, struct arena *arena,
 		rcpt->address = arena_str(arena, db_col_str(q, 1));
 		rcpt->state = (enum rcpt_state)db_col_u32(q, 2);
 		rcpt->reason = arena_str(arena, db_col_str(q, 3));
-		if (rcpt->state > RCPT_REFUSED)
+		rcpt->status = arena_str(arena, db_col_str(q, 4));
+		rcpt->remote = arena_str(arena, db_col_str(q, 5));
+		rcpt->notify = db_col_u64(q, 6);
+		rcpt->orcpt = arena_str(arena, db_col_str(q, 7));
+		rcpt->via = arena_str(arena, db_col_str(q, 8));
+		rcpt->is_expanded = db_col_bool(q, 9);
+		rcpt->is_delay_told = db_col_bool(q, 10);
+		if (rcpt->state > RCPT_EXPANDED)
 			db_query_corrupt(q, "recipient state");
 	}
 	item->rcpts = rcpts;
@@ -543,6 +591,7 @@ queue_store_get(struct queue_store *store, uint64_t id, struct arena *arena,
 		item.next_try_s = db_col_i64(q, 9);
 		item.tries = db_col_u64(q, 10);
 		item.is_held = db_col_bool(q, 11);
+		item.envid = arena_str(arena, db_col_str(q, 12));
 		if (item.sha256.len != 32)
 			db_query_corrupt(q, "hash");
 	}

@@ -27,18 +27,25 @@ struct queue_store;
 enum rcpt_state {
 	RCPT_QUEUED = 0,	/* to be tried */
 	RCPT_DEFERRED = 1,	/* was tried, has a reason */
-	RCPT_REMOTE = 2,	/* elsewhere: waits for a relay */
-	RCPT_EXPIRED = 3,	/* given up: waits for an operator */
-	RCPT_REFUSED = 4,	/* nobody (any more): waits for an operator */
+	RCPT_FAILED = 3,	/* for good: a DSN is due */
+	RCPT_DELIVERED = 5,	/* a DSN of success is due */
+	RCPT_RELAYED = 6,	/* the same: to a host that sends no DSNs */
+	RCPT_EXPANDED = 7,	/* the same: to where the address leads */
+	RCPT_GONE = 100,	/* in memory only: done, no row any more */
 };
 
 struct queue_rcpt {
 	uint32_t n;			/* number within the item */
 	enum rcpt_state state;
 	struct str address;
-	struct str reason;
+	struct str reason;		/* of the last try */
+	struct str status;		/* "4.4.1"; empty: none */
+	struct str remote;		/* the host that said so, or empty */
 	uint64_t notify;		/* enum queue_notify */
 	struct str orcpt;		/* RFC 3461; empty: none */
+	struct str via;			/* our address that led here, or empty */
+	bool is_expanded;		/* what leads elsewhere has own rows */
+	bool is_delay_told;		/* the DSN of delay was sent */
 };
 
 struct queue_item {
@@ -89,8 +96,12 @@ int queue_store_rcpt_done(struct queue_store *store, uint64_t id, uint32_t n,
     struct err *err);
 int queue_store_item_delete(struct queue_store *store, uint64_t id,
     struct err *err);
-int queue_store_rcpt_set(struct queue_store *store, uint64_t id, uint32_t n,
-    enum rcpt_state state, struct str reason, struct err *err);
+int queue_store_rcpt_add(struct queue_store *store, uint64_t id,
+    const struct queue_rcpt *rcpt, struct err *err);
+
+/* State, reason, status, remote, is_expanded and is_delay_told of row n. */
+int queue_store_rcpt_set(struct queue_store *store, uint64_t id,
+    const struct queue_rcpt *rcpt, struct err *err);
 int queue_store_schedule(struct queue_store *store, uint64_t id,
     int64_t next_try_s, uint64_t tries, bool is_held, struct err *err);
 
