@@ -7,11 +7,15 @@
  * a blob is opened, then the continuation is sent; octets come, the line
  * ends, the blob is sealed and linked, the rows are put in, APPENDUID.
  *
+ * With MULTIAPPEND more messages follow in the same command: each becomes a
+ * linked blob, and the rows of all are put in by one commit at the end.
+ *
  * Hard case: the disk fills up, or the header turns out too large, while the
  * literal comes. What is left of it has to be read all the same (it was asked
  * for); job->failure remembers what to say at its end.
  *
- * RFC 3501 section 6.3.11; RFC 4315 section 3; RFC 7888.
+ * RFC 3501 section 6.3.11; RFC 3502; RFC 3516 section 4.4; RFC 4315 section 3;
+ * RFC 6855 section 4; RFC 7888.
  */
 #include "imapd/engine/engine_int.h"
 
@@ -25,14 +29,34 @@ enum append_stage {
 	APPEND_LINK,
 };
 
+/* Messages of one command, and what they may take while it lasts. */
+#define MESSAGES_MAX 1000
+#define SUMMARIES_MAX (16U << 20)
+
+/* One that is linked and waits for the others. */
+struct appended {
+	struct imap_append append;
+	uint64_t message;
+	uint64_t blob_octets;
+	unsigned char sha256[32];
+	int64_t sent_s;
+	struct str summary;
+};
+
 struct append_job {
 	enum append_stage stage;
+	struct appended *list;	/* in the command's arena */
+	size_t count;
+	size_t cap;
+	uint64_t octets;	/* of all messages so far */
+	size_t summary_octets;
+	bool has_next;		/* the next literal is announced */
+	struct imap_append next;
 	struct scan *scan;
 	const char *failure;	/* what to answer at the end */
 	bool is_failure_bad;	/* BAD instead of NO */
 	uint64_t header_octets;
 	unsigned header_state;	/* LFs without a letter between; 2: body */
-	bool has_nul;
 	uint64_t message;	/* reserved; 0: none */
 };
 
@@ -40,9 +64,12 @@ void
 imap_append_free(struct imap_session *s)
 {
 	struct append_job *job = s->append;
+	size_t i;
 
 	if (job == NULL)
 		return;
+	for (i = 0; i < job->count; i++)
+		store_reserve_cancel(s->store, job->list[i].message);
 	if (job->message != 0)
 		store_reserve_cancel(s->store, job->message);
 	engine_blob_close(s->host);
@@ -53,36 +80,39 @@ imap_append_free(struct imap_session *s)
 
 /* --- before the literal -------------------------------------------- */
 
-/* Reply is set when it is refused. */
-static bool
-may_append(struct imap_session *s)
+/* NULL: a message of that size may come; used: octets of those before. */
+static const char *
+refusal_of(struct imap_session *s, uint64_t used)
 {
 	const struct engine_user *user = engine_user(s->host);
 	struct store_usage usage;
 	uint64_t size = s->framer.append_octets;
 
+	/* RFC 3502 section 6.3.11: an empty one takes all back. */
+	if (size == 0)
+		return "[CANNOT] An empty message";
+	if (user->message_max_octets != 0 && size > user->message_max_octets)
+		return "[TOOBIG] Message too large";
+	store_usage(s->store, &usage);
+	used += usage.size_octets;
+	if (user->quota_octets != 0 && (used > user->quota_octets ||
+	    size > user->quota_octets - used))
+		return "[OVERQUOTA] Mailbox is full";
+	return NULL;
+}
+
+/* Reply is set when it is refused. */
+static bool
+may_append(struct imap_session *s)
+{
+	const char *refusal;
+
 	if (imap_find(s, &s->cmd.u.append.mailbox, true) == NULL)
 		return false;
-	if (s->framer.append_is_binary) {
-		imap_reply(s, "BAD", "Binary literals are not supported");
-		return false;
-	}
-	if (size == 0) {
-		imap_reply(s, "NO", "[CANNOT] An empty message");
-		return false;
-	}
-	if (user->message_max_octets != 0 && size > user->message_max_octets) {
-		imap_reply(s, "NO", "[TOOBIG] Message too large");
-		return false;
-	}
-	store_usage(s->store, &usage);
-	if (user->quota_octets != 0 &&
-	    (usage.size_octets > user->quota_octets ||
-	    size > user->quota_octets - usage.size_octets)) {
-		imap_reply(s, "NO", "[OVERQUOTA] Mailbox is full");
-		return false;
-	}
-	return true;
+	refusal = refusal_of(s, 0);
+	if (refusal != NULL)
+		imap_reply(s, "NO", refusal);
+	return refusal == NULL;
 }
 
 /* Say s->reply; the phase of the command's end does it. */
@@ -107,11 +137,14 @@ refuse_syntax(struct imap_session *s, const struct imap_problem *problem)
 void
 imap_append_begin(struct imap_session *s)
 {
+	const struct imap_parse_options options = {
+		.is_utf8 = imap_is_utf8(s),
+	};
 	struct imap_problem problem;
 
 	/* The framer's text goes on growing, the command stays. */
 	if (imap_parse(arena_str(s->arena, imap_framer_text(&s->framer)),
-	    NULL, s->arena, &s->cmd, &problem) != 0) {
+	    &options, s->arena, &s->cmd, &problem) != 0) {
 		refuse_syntax(s, &problem);
 		return;
 	}
@@ -171,7 +204,9 @@ take_data(struct imap_session *s, struct str data)
 	struct append_job *job = s->append;
 	int ret;
 
-	if (memchr(data.p, '\0', data.len) != NULL)
+	/* RFC 3516 section 4.4: a literal8 may. */
+	if (!s->framer.append_is_binary &&
+	    memchr(data.p, '\0', data.len) != NULL)
 		fail(job, "[CANNOT] IMAP messages hold no NUL", false);
 	count_header(job, data);
 	if (job->failure != NULL)
@@ -198,7 +233,8 @@ end_data(struct imap_session *s)
 {
 	struct append_job *job = s->append;
 
-	if (imap_framer_tail(&s->framer).len != 0)
+	if (!str_eq(imap_framer_tail(&s->framer),
+	    s->cmd.u.append.is_utf8 ? STR(")") : STR("")))
 		fail(job, "Nothing may follow the message", true);
 	if (job->failure != NULL)
 		return end_with_failure(s);
@@ -207,13 +243,46 @@ end_data(struct imap_session *s)
 	return RUN_MORE;
 }
 
-/* A second message literal: RFC 3502 is not offered. */
-static enum imap_run
-second_literal(struct imap_session *s)
+/* Parse what stands before the next message; NULL: good. */
+static const char *
+read_next(struct imap_session *s)
 {
-	imap_framer_refuse(&s->framer);
-	fail(s->append, "One message at a time", true);
-	return end_with_failure(s);
+	const struct imap_parse_options options = {
+		.is_utf8 = imap_is_utf8(s),
+	};
+	struct append_job *job = s->append;
+	struct imap_problem problem;
+	struct str text;
+
+	text = arena_str(s->arena, imap_framer_tail(&s->framer));
+	job->next = s->cmd.u.append;
+	return imap_parse_append_next(text, &options, s->arena, &job->next,
+	    &problem) != 0 ? problem.text : NULL;
+}
+
+/* RFC 3502: another message follows; this one is put aside first. */
+static enum imap_run
+next_literal(struct imap_session *s)
+{
+	struct append_job *job = s->append;
+	const char *problem = read_next(s), *refusal;
+
+	if (problem != NULL)
+		fail(job, problem, true);
+	refusal = refusal_of(s, job->octets);
+	if (refusal != NULL)
+		fail(job, refusal, false);
+	if (job->count + 1 >= MESSAGES_MAX ||
+	    job->summary_octets > SUMMARIES_MAX)
+		fail(job, "[LIMIT] Too many messages at once", false);
+	if (job->failure != NULL) {
+		imap_framer_refuse(&s->framer);
+		return end_with_failure(s);
+	}
+	job->has_next = true;
+	engine_blob_seal(s->host);
+	job->stage = APPEND_SEAL;
+	return RUN_MORE;
 }
 
 static enum imap_run
@@ -236,7 +305,7 @@ stage_data(struct imap_session *s)
 	case IMAP_FRAME_LINE:
 		return end_data(s);
 	case IMAP_FRAME_APPEND:
-		return second_literal(s);
+		return next_literal(s);
 	case IMAP_FRAME_REFUSE:
 		fail(s->append, "Nothing may follow the message", true);
 		return end_with_failure(s);
@@ -275,6 +344,8 @@ stage_open(struct imap_session *s)
 static enum imap_run
 blob_trouble(struct imap_session *s)
 {
+	if (s->append->has_next)
+		imap_framer_refuse(&s->framer);
 	fail(s->append, blob_failure(engine_blob_error(s->host)), false);
 	return end_with_failure(s);
 }
@@ -291,6 +362,8 @@ stage_seal(struct imap_session *s)
 	if (blob != ENGINE_BLOB_SEALED)
 		return blob_trouble(s);
 	if (store_reserve(s->store, &job->message, &err) != 0) {
+		if (job->has_next)
+			imap_framer_refuse(&s->framer);
 		imap_reply_err(s, &err);
 		finish(s);
 		return RUN_MORE;
@@ -300,13 +373,21 @@ stage_seal(struct imap_session *s)
 	return RUN_MORE;
 }
 
-/* RFC 4315 section 3 */
+/* RFC 4315 section 3, RFC 3502 section 6.3.11 */
 static void
-put_appenduid(struct imap_session *s, const struct store_added *added)
+put_appenduid(struct imap_session *s, const struct store_added *added,
+    size_t count)
 {
+	struct imap_set_writer writer;
+	size_t i;
+
 	buf_reset(&s->reply);
-	buf_addf(&s->reply, "OK [APPENDUID %u %u] APPEND completed",
-	    added->uidvalidity, added->uid);
+	buf_addf(&s->reply, "OK [APPENDUID %u ", added[0].uidvalidity);
+	imap_set_writer_init(&writer, &s->reply);
+	for (i = 0; i < count; i++)
+		imap_set_writer_add(&writer, added[i].uid);
+	imap_set_writer_end(&writer);
+	buf_add_cstr(&s->reply, "] APPEND completed");
 }
 
 static void
@@ -323,54 +404,123 @@ add_failed(struct imap_session *s, int ret, const struct err *err)
 }
 
 static int
-add_message(struct imap_session *s, uint64_t mailbox, struct str summary,
-    struct store_added *added_r, struct err *err)
+add_message(struct imap_session *s, uint64_t mailbox,
+    const struct appended *one, struct store_added *added_r, struct err *err)
 {
-	const struct imap_append *append = &s->cmd.u.append;
-	const struct mail_summary *scanned = scan_end(s->append->scan);
+	const struct imap_append *append = &one->append;
 	struct store_add add = {
 		.mailbox = mailbox,
-		.message = s->append->message,
-		.blob_octets = engine_blob_size(s->host),
-		.sha256 = engine_blob_sha256(s->host),
+		.message = one->message,
+		.blob_octets = one->blob_octets,
+		.sha256 = one->sha256,
 		.flags = view_flags_to(append->flags.system),
-		.summary = summary,
+		.summary = one->summary,
 		.keywords = append->flags.keywords,
 		.keyword_count = append->flags.n_keywords,
 		.date_s = append->has_date ? append->date_s : when_wall_s(),
-		.sent_s = (scanned->flags & SUMMARY_HAS_DATE) != 0 ?
-		    scanned->sent_s : 0,
+		.sent_s = one->sent_s,
 		.max_octets = engine_user(s->host)->quota_octets,
 	};
 
 	return store_add(s->store, &add, added_r, err);
 }
 
-/* The rows; the mailbox may have gone while the literal came. */
+/* All or none of them. One alone is a transaction by itself. */
+static int
+add_messages(struct imap_session *s, uint64_t mailbox,
+    struct store_added *added, struct err *err)
+{
+	struct append_job *job = s->append;
+	bool is_group = job->count > 1;
+	size_t i;
+	int ret = 0;
+
+	if (is_group)
+		ret = store_begin(s->store, STORE_FULL, err);
+	for (i = 0; i < job->count && ret == 0; i++)
+		ret = add_message(s, mailbox, &job->list[i], &added[i], err);
+	if (is_group && ret == 0)
+		ret = store_commit(s->store, err);
+	else if (is_group)
+		store_rollback(s->store);
+	return ret;
+}
+
+/* The rows; the mailbox may have gone while the literals came. */
 static void
 add(struct imap_session *s)
 {
 	const struct store_mailbox *box = imap_find(s,
 	    &s->cmd.u.append.mailbox, true);
-	struct store_added added;
+	struct append_job *job = s->append;
+	struct store_added *added;
 	struct err err = ERR_INIT;
-	struct buf summary;
 	int ret;
 
 	if (box == NULL)
 		return;
-	buf_init(&summary, STORE_SUMMARY_MAX);
-	if (summary_encode(scan_end(s->append->scan), &summary) != 0)
-		buf_reset(&summary);
-	ret = add_message(s, box->id, buf_str(&summary), &added, &err);
-	buf_fini(&summary);
+	added = arena_alloc(s->arena, job->count * sizeof(*added));
+	ret = add_messages(s, box->id, added, &err);
 	if (ret != 0) {
 		add_failed(s, ret, &err);
 		return;
 	}
-	s->append->message = 0;
-	put_appenduid(s, &added);
+	put_appenduid(s, added, job->count);
+	job->count = 0;
 	engine_changed(s->host);
+}
+
+/* The linked message joins the list. */
+static void
+put_aside(struct imap_session *s)
+{
+	struct append_job *job = s->append;
+	const struct mail_summary *scanned = scan_end(job->scan);
+	struct appended *bigger, *one;
+	struct buf summary;
+
+	if (job->count == job->cap) {
+		job->cap = job->cap != 0 ? job->cap * 2 : 1;
+		bigger = arena_alloc(s->arena, job->cap * sizeof(*bigger));
+		if (job->count != 0)
+			memcpy(bigger, job->list,
+			    job->count * sizeof(*bigger));
+		job->list = bigger;
+	}
+	buf_init(&summary, STORE_SUMMARY_MAX);
+	if (summary_encode(scanned, &summary) != 0)
+		buf_reset(&summary);
+	one = &job->list[job->count++];
+	*one = (struct appended){
+		.append = s->cmd.u.append, .message = job->message,
+		.blob_octets = engine_blob_size(s->host),
+		.sent_s = (scanned->flags & SUMMARY_HAS_DATE) != 0 ?
+		    scanned->sent_s : 0,
+		.summary = arena_str(s->arena, buf_str(&summary)),
+	};
+	memcpy(one->sha256, engine_blob_sha256(s->host),
+	    sizeof(one->sha256));
+	buf_fini(&summary);
+	job->message = 0;
+	job->octets += one->blob_octets;
+	job->summary_octets += one->summary.len;
+}
+
+/* Get ready for the literal that was announced. */
+static void
+begin_next(struct imap_session *s)
+{
+	struct append_job *job = s->append;
+
+	engine_blob_close(s->host);
+	scan_free(&job->scan);
+	job->scan = scan_new();
+	job->header_octets = 0;
+	job->header_state = 0;
+	job->has_next = false;
+	s->cmd.u.append = job->next;
+	job->stage = APPEND_OPEN;
+	engine_blob_open(s->host, s->framer.append_octets);
 }
 
 static enum imap_run
@@ -382,6 +532,11 @@ stage_link(struct imap_session *s)
 		return RUN_WAIT;
 	if (blob != ENGINE_BLOB_LINKED)
 		return blob_trouble(s);
+	put_aside(s);
+	if (s->append->has_next) {
+		begin_next(s);
+		return RUN_MORE;
+	}
 	add(s);
 	finish(s);
 	return RUN_MORE;

@@ -13,6 +13,81 @@ imap_run_capability(struct imap_session *s)
 	return RUN_DONE;
 }
 
+static const struct {
+	struct str name;
+	unsigned bits;
+} enables[] = {
+	{ { "IMAP4rev2", 9 }, IMAP_ENABLED_REV2 },
+	{ { "CONDSTORE", 9 }, IMAP_ENABLED_CONDSTORE },
+	{ { "QRESYNC", 7 }, IMAP_ENABLED_QRESYNC | IMAP_ENABLED_CONDSTORE },
+	{ { "UTF8=ACCEPT", 11 }, IMAP_ENABLED_UTF8 },
+};
+
+void
+imap_put_highestmodseq(struct imap_session *s, uint64_t modseq)
+{
+	buf_addf(&s->out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n",
+	    (unsigned long long)modseq);
+}
+
+static unsigned
+style_of(unsigned enabled)
+{
+	return ((enabled & IMAP_ENABLED_CONDSTORE) ? VIEW_MODSEQ : 0U) |
+	    ((enabled & IMAP_ENABLED_QRESYNC) ? VIEW_VANISHED : 0U) |
+	    ((enabled & IMAP_ENABLED_REV2) ? VIEW_NO_RECENT : 0U);
+}
+
+/* RFC 7162 section 3.1: who enables CONDSTORE with a mailbox selected is told
+ * where it stands; with an EXPUNGE untold nobody can say. */
+void
+imap_enable(struct imap_session *s, unsigned bits)
+{
+	unsigned fresh = bits & ~s->enabled;
+
+	s->enabled |= bits;
+	if (s->view == NULL)
+		return;
+	s->view->style = style_of(s->enabled);
+	if ((fresh & IMAP_ENABLED_CONDSTORE) != 0 && !s->view->has_gone)
+		imap_put_highestmodseq(s, s->view->modseq);
+}
+
+static void
+enable_one(struct imap_session *s, struct str name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(enables) / sizeof(enables[0]); i++) {
+		if (!str_eq_nocase(name, enables[i].name) ||
+		    (enables[i].bits & ~s->enabled) == 0)
+			continue;
+		buf_add_char(&s->reply, ' ');
+		buf_add_str(&s->reply, enables[i].name);
+		s->enabled |= enables[i].bits;
+	}
+}
+
+/* RFC 5161 section 3.1: ENABLE. Only what it has changed is listed. */
+enum imap_run
+imap_run_enable(struct imap_session *s)
+{
+	unsigned was = s->enabled, is;
+	size_t i;
+
+	buf_reset(&s->reply);
+	for (i = 0; i < s->cmd.u.enable.n_names; i++)
+		enable_one(s, s->cmd.u.enable.names[i]);
+	buf_add_cstr(&s->out, "* ENABLED");
+	buf_add_str(&s->out, buf_str(&s->reply));
+	buf_add_cstr(&s->out, "\r\n");
+	is = s->enabled;
+	s->enabled = was;
+	imap_enable(s, is);
+	imap_ok(s);
+	return RUN_DONE;
+}
+
 /* RFC 3501 section 6.1.2: NOOP; section 6.4.1: CHECK */
 enum imap_run
 imap_run_noop(struct imap_session *s)

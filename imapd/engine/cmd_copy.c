@@ -90,6 +90,21 @@ imap_run_copy(struct imap_session *s)
 	    copy_done(s, &copied, is_move);
 }
 
+/* RFC 7162 section 3.2.7: all up to this modseq is told before the tagged
+ * answer. */
+static void
+reply_expunged(struct imap_session *s)
+{
+	const struct store_mailbox *box;
+
+	box = store_mailbox_by_id(s->store, s->view->mailbox);
+	if ((s->enabled & IMAP_ENABLED_CONDSTORE) == 0 || box == NULL)
+		return;
+	buf_reset(&s->reply);
+	buf_addf(&s->reply, "OK [HIGHESTMODSEQ %llu] Expunged",
+	    (unsigned long long)box->highestmodseq);
+}
+
 /* RFC 3501 section 6.4.3: EXPUNGE; RFC 4315 section 2.1: UID EXPUNGE. The
  * EXPUNGE answers are those of imap_tell() at the end of the command. */
 enum imap_run
@@ -113,8 +128,10 @@ imap_run_expunge(struct imap_session *s)
 	    s->view->mailbox, s->cmd.is_uid ? &uids : NULL, STORE_DELETED, 0,
 	    &next, s->arena, &gone, &modseq, &err) != 0)
 		return imap_fail(s, &err);
-	if (gone.count != 0)
-		engine_changed(s->host);
 	imap_ok(s);
+	if (gone.count != 0) {
+		engine_changed(s->host);
+		reply_expunged(s);
+	}
 	return RUN_DONE;
 }

@@ -12,6 +12,8 @@
  * may expunge it; its blob stays open.
  */
 #include "imapd/engine/engine_int.h"
+#include "imapd/engine/binary.h"
+#include "imapd/engine/preview.h"
 #include "imapd/engine/section.h"
 #include "imapd/engine/structure.h"
 
@@ -21,9 +23,12 @@
 enum fetch_stage {
 	FETCH_START,
 	FETCH_SUMMARY,
+	FETCH_PREVIEW,
 	FETCH_HEAD,
 	FETCH_SECTION,
 	FETCH_STREAM,
+	FETCH_MEASURE,		/* BINARY: how long it is */
+	FETCH_BINARY,
 };
 
 struct fetch_job {
@@ -31,6 +36,7 @@ struct fetch_job {
 	size_t range;			/* of the set */
 	size_t number;			/* the next message */
 	size_t hint;
+	uint64_t since;			/* only what changed after it */
 	const struct store_msg *msgs;	/* for this run */
 	size_t count;
 	struct store_reader *reader;	/* for this run */
@@ -47,6 +53,9 @@ struct fetch_job {
 	struct imap_message message;
 	size_t n_section;
 	struct section section;
+	struct binary binary;
+	struct preview *preview;
+	bool has_unknown_cte;
 	uint64_t at;
 	uint64_t end;
 };
@@ -57,8 +66,72 @@ fetch_cleanup(struct imap_session *s)
 	struct fetch_job *job = s->job;
 
 	store_reader_end(&job->reader);
+	binary_end(&job->binary);
+	preview_free(&job->preview);
 	message_fini(&job->message);
 	arena_free(&job->seen_arena);
+}
+
+/* RFC 9394 section 3.3: leave those at positions first to last. */
+static void
+clip_set(struct view_set *set, const struct imap_partial *partial)
+{
+	uint64_t total = 0, at = 1, first = partial->first,
+	    last = partial->last;
+	size_t i, kept = 0;
+	struct imap_range r;
+
+	if (first == 0)
+		return;
+	for (i = 0; i < set->count; i++)
+		total += (uint64_t)set->ranges[i].last -
+		    set->ranges[i].first + 1;
+	if (partial->is_last) {
+		last = total + 1 > first ? total + 1 - first : 0;
+		first = total + 1 > partial->last ?
+		    total + 1 - partial->last : 1;
+	}
+	for (i = 0; i < set->count; i++) {
+		r = set->ranges[i];
+		total = (uint64_t)r.last - r.first + 1;
+		if (at + total > first && at <= last) {
+			if (at + total - 1 > last)
+				r.last -= (uint32_t)(at + total - 1 - last);
+			if (at < first)
+				r.first += (uint32_t)(first - at);
+			set->ranges[kept++] = r;
+		}
+		at += total;
+	}
+	set->count = kept;
+}
+
+/* RFC 7162: MODSEQ and its friends enable CONDSTORE; VANISHED comes before
+ * the messages. False: answered. */
+static bool
+fetch_prepare(struct imap_session *s)
+{
+	const struct imap_fetch *fetch = &s->cmd.u.fetch;
+	const struct store_mailbox *box;
+	struct imap_set known;
+	struct err err = ERR_INIT;
+
+	if ((fetch->items & IMAP_FETCH_MODSEQ) != 0)
+		imap_enable(s, IMAP_ENABLED_CONDSTORE);
+	if (!fetch->has_vanished)
+		return true;
+	if ((s->enabled & IMAP_ENABLED_QRESYNC) == 0) {
+		imap_reply(s, "BAD", "VANISHED needs ENABLE QRESYNC");
+		return false;
+	}
+	box = store_mailbox_by_id(s->store, s->view->mailbox);
+	if (box == NULL || fetch->set.is_saved)
+		return true;
+	known = imap_set_resolve(&fetch->set, box->uidnext - 1, s->arena);
+	if (imap_put_vanished(s, fetch->changedsince, &known, 0, &err) == 0)
+		return true;
+	imap_reply_err(s, &err);
+	return false;
 }
 
 static struct fetch_job *
@@ -74,7 +147,9 @@ fetch_begin(struct imap_session *s)
 	}
 	job->needs_summary = fetch->n_sections != 0 || (fetch->items &
 	    (IMAP_FETCH_ENVELOPE | IMAP_FETCH_BODY |
-	    IMAP_FETCH_BODYSTRUCTURE)) != 0;
+	    IMAP_FETCH_BODYSTRUCTURE | IMAP_FETCH_PREVIEW)) != 0;
+	job->since = fetch->has_changedsince ? fetch->changedsince : 0;
+	clip_set(&job->set, &fetch->partial);
 	if (job->set.count != 0)
 		job->number = job->set.ranges[0].first;
 	message_init(&job->message, s->store);
@@ -181,10 +256,37 @@ static void
 put_flags(struct imap_session *s, const struct store_msg *msg)
 {
 	buf_add(&s->out, "FLAGS ", 6);
-	view_put_flags(&s->out, msg, view_is_recent(s->view, msg->uid),
+	view_put_flags(&s->out, msg, view_shows_recent(s->view, msg->uid),
 	    msg->keywords != 0 ?
 	    store_keyword_names(s->store, s->view->mailbox) : NULL);
 	buf_add_char(&s->out, ' ');
+}
+
+static void
+put_modseq(struct buf *out, uint64_t modseq)
+{
+	buf_add(out, "MODSEQ (", 8);
+	buf_add_u64(out, modseq);
+	buf_add(out, ") ", 2);
+}
+
+/* RFC 8474 section 5, RFC 8514 section 4.2. Threads are not kept. */
+static void
+put_ids(struct buf *out, unsigned items, const struct store_msg *msg)
+{
+	if (items & IMAP_FETCH_EMAILID)
+		buf_addf(out, "EMAILID (M%llu) ",
+		    (unsigned long long)msg->message);
+	if (items & IMAP_FETCH_THREADID)
+		buf_add_cstr(out, "THREADID NIL ");
+	if ((items & IMAP_FETCH_SAVEDATE) == 0)
+		return;
+	buf_add_cstr(out, "SAVEDATE ");
+	if (msg->saved_s != 0)
+		imap_put_date_time(out, msg->saved_s);
+	else
+		buf_add_cstr(out, "NIL");
+	buf_add_char(out, ' ');
 }
 
 /* All but the sections; each item with a blank after it. */
@@ -193,6 +295,7 @@ put_head(struct imap_session *s, struct fetch_job *job)
 {
 	unsigned items = s->cmd.u.fetch.items;
 	struct buf *out = &s->out;
+	bool is_seen;
 
 	buf_add(out, "* ", 2);
 	buf_add_u64(out, job->number);
@@ -202,8 +305,12 @@ put_head(struct imap_session *s, struct fetch_job *job)
 		buf_add_u64(out, job->msg.uid);
 		buf_add_char(out, ' ');
 	}
-	if ((items & IMAP_FETCH_FLAGS) || is_newly_seen(job, job->msg.uid))
+	is_seen = is_newly_seen(job, job->msg.uid);
+	if ((items & IMAP_FETCH_FLAGS) || is_seen)
 		put_flags(s, &job->msg);
+	if ((items & IMAP_FETCH_MODSEQ) || (is_seen &&
+	    (s->view->style & VIEW_MODSEQ) != 0))
+		put_modseq(out, job->msg.modseq);
 	if (items & IMAP_FETCH_INTERNALDATE) {
 		buf_add(out, "INTERNALDATE ", 13);
 		imap_put_date_time(out, job->msg.date_s);
@@ -214,8 +321,17 @@ put_head(struct imap_session *s, struct fetch_job *job)
 		buf_add_u64(out, job->msg.size_octets);
 		buf_add_char(out, ' ');
 	}
+	if (items & (IMAP_FETCH_EMAILID | IMAP_FETCH_THREADID |
+	    IMAP_FETCH_SAVEDATE))
+		put_ids(out, items, &job->msg);
 	if (job->needs_summary)
 		put_summed(out, items, &job->message);
+	if (items & IMAP_FETCH_PREVIEW) {
+		buf_add(out, "PREVIEW ", 8);
+		imap_put_string(out, preview_text(job->preview));
+		buf_add_char(out, ' ');
+		preview_free(&job->preview);
+	}
 }
 
 static void
@@ -263,7 +379,8 @@ broken(struct fetch_job *job)
 static struct store_reader *
 reader_of(struct imap_session *s, struct fetch_job *job)
 {
-	if (s->cmd.u.fetch.n_sections != 0)
+	if (s->cmd.u.fetch.n_sections != 0 ||
+	    (s->cmd.u.fetch.items & IMAP_FETCH_PREVIEW) != 0)
 		return NULL;
 	if (job->reader == NULL)
 		job->reader = store_reader_begin(s->store);
@@ -280,8 +397,11 @@ stage_start(struct imap_session *s, struct fetch_job *job)
 		job->has_gone = true;
 		return end_message(job);
 	}
+	/* RFC 7162 section 3.1.4.1 */
+	if (msg->modseq <= job->since)
+		return end_message(job);
 	job->msg = *msg;
-	job->stage = FETCH_HEAD;
+	job->stage = FETCH_PREVIEW;
 	if (!job->needs_summary)
 		return true;
 	if (message_load(&job->message, reader_of(s, job), msg->message,
@@ -305,8 +425,25 @@ stage_summary(struct imap_session *s, struct fetch_job *job)
 		return false;
 	if (job->message.is_broken)
 		return broken(job);
-	job->stage = FETCH_HEAD;
+	job->stage = FETCH_PREVIEW;
 	return true;
+}
+
+static bool
+stage_preview(struct imap_session *s, struct fetch_job *job)
+{
+	job->stage = FETCH_HEAD;
+	if ((s->cmd.u.fetch.items & IMAP_FETCH_PREVIEW) == 0)
+		return true;
+	if (job->preview == NULL) {
+		if (!message_open(&job->message))
+			return broken(job);
+		job->preview = preview_new(&job->message);
+	}
+	if (preview_step(job->preview))
+		return true;
+	job->stage = FETCH_PREVIEW;
+	return !engine_slice_over(s->host);
 }
 
 static bool
@@ -346,6 +483,26 @@ put_nil(struct imap_session *s, struct fetch_job *job)
 }
 
 static bool
+begin_binary(struct imap_session *s, struct fetch_job *job,
+    const struct imap_section *section)
+{
+	int ret = binary_begin(&job->binary, &job->message, section);
+
+	if (ret == 0) {
+		job->stage = FETCH_MEASURE;
+		return true;
+	}
+	job->has_unknown_cte |= ret == ERR_DENIED;
+	if (section->form == IMAP_FORM_BINARY) {
+		put_nil(s, job);
+		return true;
+	}
+	buf_add(&s->out, "0 ", 2);
+	job->n_section++;
+	return true;
+}
+
+static bool
 stage_section(struct imap_session *s, struct fetch_job *job)
 {
 	const struct imap_fetch *fetch = &s->cmd.u.fetch;
@@ -359,6 +516,9 @@ stage_section(struct imap_session *s, struct fetch_job *job)
 	section = &fetch->sections[job->n_section];
 	imap_put_section(&s->out, section);
 	buf_add_char(&s->out, ' ');
+	if (section->form == IMAP_FORM_BINARY ||
+	    section->form == IMAP_FORM_BINARY_SIZE)
+		return begin_binary(s, job, section);
 	if (section_find(&job->message, section, &job->section, NULL) != 0) {
 		job->has_broken = true;
 		put_nil(s, job);
@@ -374,6 +534,17 @@ stage_section(struct imap_session *s, struct fetch_job *job)
 	imap_put_literal_size(&s->out, job->end - job->at);
 	job->stage = FETCH_STREAM;
 	return true;
+}
+
+/* RFC 9051 section 9: a literal holds no NUL; BINARY shows it as it is. */
+static void
+hide_nul(char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (p[i] == '\0')
+			p[i] = '\x80';
 }
 
 static int
@@ -392,9 +563,20 @@ put_chunk(struct imap_session *s, struct fetch_job *job)
 	    job->at, p, len, &got, NULL) != 0 || got != len) {
 		return ERR_CORRUPT;
 	}
+	if ((job->message.summary->flags & SUMMARY_HAS_NUL) != 0)
+		hide_nul(p, len);
 	buf_grow(&s->out, len);
 	job->at += len;
 	return 0;
+}
+
+/* The length is promised: nothing can be said any more. */
+static void
+unreadable(struct imap_session *s, const struct fetch_job *job)
+{
+	ev_error(engine_ev(s->host), "imap.blob.unreadable",
+	    EV_U64(bytes, job->at));
+	s->is_over = true;
 }
 
 static bool
@@ -405,10 +587,7 @@ stage_stream(struct imap_session *s, struct fetch_job *job)
 			return false;
 		if (put_chunk(s, job) == 0)
 			continue;
-		/* The length is promised: nothing can be said any more. */
-		ev_error(engine_ev(s->host), "imap.blob.unreadable",
-		    EV_U64(bytes, job->at));
-		s->is_over = true;
+		unreadable(s, job);
 		return false;
 	}
 	buf_add_char(&s->out, ' ');
@@ -417,12 +596,83 @@ stage_stream(struct imap_session *s, struct fetch_job *job)
 	return true;
 }
 
+static void
+end_binary(struct imap_session *s, struct fetch_job *job)
+{
+	binary_end(&job->binary);
+	buf_add_char(&s->out, ' ');
+	job->n_section++;
+	job->stage = FETCH_SECTION;
+}
+
+/* RFC 9051 section 9: literal8 where there is a NUL. */
+static void
+measured(struct imap_session *s, struct fetch_job *job)
+{
+	const struct imap_section *section =
+	    &s->cmd.u.fetch.sections[job->n_section];
+
+	if (section->form == IMAP_FORM_BINARY_SIZE) {
+		buf_add_u64(&s->out, job->binary.size);
+		end_binary(s, job);
+		return;
+	}
+	clip(section, job->binary.size, job);
+	if (job->binary.has_nul)
+		buf_add_char(&s->out, '~');
+	imap_put_literal_size(&s->out, job->end - job->at);
+	job->stage = FETCH_BINARY;
+}
+
+static bool
+stage_measure(struct imap_session *s, struct fetch_job *job)
+{
+	bool is_done;
+
+	if (binary_measure(&job->binary, &is_done) != 0) {
+		job->has_broken = true;
+		binary_end(&job->binary);
+		/* Nothing is promised yet. */
+		if (s->cmd.u.fetch.sections[job->n_section].form ==
+		    IMAP_FORM_BINARY_SIZE)
+			buf_add(&s->out, "0 ", 2);
+		else
+			buf_add(&s->out, "NIL ", 4);
+		job->n_section++;
+		job->stage = FETCH_SECTION;
+		return true;
+	}
+	if (!is_done)
+		return !engine_slice_over(s->host);
+	measured(s, job);
+	return true;
+}
+
+static bool
+stage_binary(struct imap_session *s, struct fetch_job *job)
+{
+	while (job->at < job->end) {
+		if (imap_is_full(s) || engine_slice_over(s->host))
+			return false;
+		if (binary_read(&job->binary, &job->at, job->end,
+		    &s->out) != 0) {
+			unreadable(s, job);
+			return false;
+		}
+	}
+	end_binary(s, job);
+	return true;
+}
+
 static bool (*const stages[])(struct imap_session *, struct fetch_job *) = {
 	[FETCH_START] = stage_start,
 	[FETCH_SUMMARY] = stage_summary,
+	[FETCH_PREVIEW] = stage_preview,
 	[FETCH_HEAD] = stage_head,
 	[FETCH_SECTION] = stage_section,
 	[FETCH_STREAM] = stage_stream,
+	[FETCH_MEASURE] = stage_measure,
+	[FETCH_BINARY] = stage_binary,
 };
 
 static enum imap_run
@@ -431,6 +681,9 @@ fetch_end(struct imap_session *s, struct fetch_job *job)
 	if (job->has_broken)
 		return imap_no(s,
 		    "[CORRUPTION] Some messages could not be read");
+	if (job->has_unknown_cte)
+		return imap_no(s,
+		    "[UNKNOWN-CTE] Some parts could not be decoded");
 	if (job->has_gone)
 		imap_reply(s, "OK",
 		    "[EXPUNGEISSUED] Some messages are gone");
@@ -470,6 +723,8 @@ imap_run_fetch(struct imap_session *s)
 	bool is_done;
 
 	if (job == NULL) {
+		if (!fetch_prepare(s))
+			return RUN_DONE;
 		job = fetch_begin(s);
 		if (job == NULL)
 			return RUN_DONE;

@@ -59,6 +59,18 @@ finish_change(struct imap_session *s, int ret, const struct err *err)
 	return RUN_DONE;
 }
 
+/* RFC 9051 section 6.3.9.7: a name that is not as it was given. */
+static void
+put_new_name(struct imap_session *s, struct str name, struct str old_name)
+{
+	const struct store_mailbox *box = store_mailbox_by_name(s->store,
+	    name);
+
+	if ((s->enabled & IMAP_ENABLED_REV2) != 0 && box != NULL &&
+	    !str_eq(name, old_name))
+		imap_put_list(s, box, old_name);
+}
+
 /* RFC 3501 section 6.3.3: CREATE; RFC 6154 section 3 */
 enum imap_run
 imap_run_create(struct imap_session *s)
@@ -78,7 +90,15 @@ imap_run_create(struct imap_session *s)
 	ret = store_mailbox_create(s->store, name, role, &id, &err);
 	if (ret == ERR_LIMIT)
 		return imap_no(s, "[LIMIT] Too many mailboxes");
-	return finish_change(s, ret, &err);
+	if (ret != 0)
+		return imap_fail(s, &err);
+	engine_changed(s->host);
+	put_new_name(s, name, s->cmd.u.mailbox.mailbox.name);
+	/* RFC 8474 section 4.1 */
+	buf_reset(&s->reply);
+	buf_addf(&s->reply, "OK [MAILBOXID (F%llu)] CREATE completed",
+	    (unsigned long long)id);
+	return RUN_DONE;
 }
 
 /* RFC 3501 section 6.3.4: DELETE */
@@ -119,6 +139,8 @@ imap_run_rename(struct imap_session *s)
 	    !imap_canon(s, &target, &to))
 		return RUN_DONE;
 	ret = store_mailbox_rename(s->store, from, to, &err);
+	if (ret == 0)
+		put_new_name(s, to, from);
 	return finish_change(s, ret, &err);
 }
 

@@ -2,6 +2,7 @@
 /* SEARCH and UID SEARCH: the walk over the mailbox, level by level. */
 #include "imapd/engine/engine_int.h"
 #include "imapd/engine/search.h"
+#include "imapd/engine/search_result.h"
 
 #define TEXT_SLICE (128U << 10)
 #define BADCHARSET "[BADCHARSET (US-ASCII UTF-8 ISO-2022-JP Shift_JIS " \
@@ -9,6 +10,9 @@
 
 struct search_job {
 	struct search *search;
+	struct search_result result;
+	unsigned returns;		/* enum imap_search_return */
+	bool is_extended;		/* ESEARCH instead of SEARCH */
 	size_t index;			/* the next message */
 	size_t hint;
 	const struct store_msg *msgs;	/* for this run */
@@ -30,6 +34,32 @@ search_cleanup(struct imap_session *s)
 	mail_text_free(&job->text);
 	message_fini(&job->message);
 	search_free(&job->search);
+	result_fini(&job->result);
+}
+
+/* RFC 5182 section 2.1: a search that answers NO leaves "$" empty. */
+static struct search_job *
+search_no(struct imap_session *s, const char *text)
+{
+	if ((s->cmd.u.search.returns & IMAP_RETURN_SAVE) != 0)
+		view_save(s->view, NULL, 0);
+	imap_reply(s, "NO", text);
+	return NULL;
+}
+
+/* RFC 9051 section 6.4.4: there ESEARCH is the only answer. */
+static void
+choose_form(struct imap_session *s, struct search_job *job)
+{
+	const struct imap_search *search = &s->cmd.u.search;
+
+	job->returns = search->returns;
+	job->is_extended = search->has_return ||
+	    (s->enabled & IMAP_ENABLED_REV2) != 0;
+	if (!search->has_return)
+		job->returns = IMAP_RETURN_ALL;
+	if (!job->is_extended)
+		buf_add_cstr(&s->out, "* SEARCH");
 }
 
 static struct search_job *
@@ -39,22 +69,24 @@ search_begin(struct imap_session *s)
 	struct err err = ERR_INIT;
 	int ret;
 
-	if (s->cmd.u.search.has_return) {
-		imap_reply(s, "BAD", "RETURN is not supported");
+	/* RFC 6855 section 3 */
+	if ((s->enabled & IMAP_ENABLED_UTF8) != 0 &&
+	    s->cmd.u.search.charset.len != 0) {
+		imap_reply(s, "BAD", "No CHARSET after UTF8=ACCEPT");
 		return NULL;
 	}
+	if (s->cmd.u.search.has_modseq)
+		imap_enable(s, IMAP_ENABLED_CONDSTORE);
 	ret = search_new(&s->cmd.u.search, s->view, s->store, s->arena,
 	    &job->search, &err);
-	if (ret != 0) {
-		imap_reply(s, ret == ERR_NOTFOUND ? "NO" : "BAD",
-		    ret == ERR_NOTFOUND ? BADCHARSET : "No saved result");
-		return NULL;
-	}
+	if (ret != 0)
+		return search_no(s, BADCHARSET);
+	result_init(&job->result);
 	message_init(&job->message, s->store);
 	job->search->message = &job->message;
 	s->job = job;
 	s->cleanup = search_cleanup;
-	buf_add_cstr(&s->out, "* SEARCH");
+	choose_form(s, job);
 	return job;
 }
 
@@ -170,8 +202,11 @@ next_message(struct search_job *job)
 }
 
 static void
-put_match(struct imap_session *s, const struct search_job *job)
+put_match(struct imap_session *s, struct search_job *job)
 {
+	result_add(&job->result, (uint32_t)job->index + 1, job->msg.modseq);
+	if (job->is_extended)
+		return;
 	buf_add_char(&s->out, ' ');
 	buf_add_u64(&s->out, s->cmd.is_uid ? job->msg.uid : job->index + 1);
 }
@@ -235,13 +270,41 @@ search_go(struct imap_session *s, struct search_job *job)
 {
 	unsigned n = 0;
 
-	while (job->index < s->view->count) {
+	while (job->index < s->view->count &&
+	    !result_is_enough(&job->result, job->returns)) {
 		if (imap_is_full(s) ||
 		    (++n % 32 == 0 && engine_slice_over(s->host)) ||
 		    !look(s, job))
 			return false;
 	}
 	return true;
+}
+
+static void
+put_result(struct imap_session *s, struct search_job *job)
+{
+	const struct imap_search *search = &s->cmd.u.search;
+	const struct result_form form = {
+		.tag = s->cmd.tag, .is_uid = s->cmd.is_uid,
+		.has_modseq = search->has_modseq, .returns = job->returns,
+		.partial = search->partial,
+	};
+
+	if (!job->is_extended) {
+		/* RFC 7162 section 3.1.5 */
+		if (search->has_modseq && job->result.count != 0)
+			buf_addf(&s->out, " (MODSEQ %llu)",
+			    (unsigned long long)job->result.modseq);
+		buf_add(&s->out, "\r\n", 2);
+	} else if (job->returns != IMAP_RETURN_SAVE && s->reply.len == 0) {
+		result_put(&s->out, &job->result, s->view, &form);
+	}
+	if ((job->returns & IMAP_RETURN_SAVE) == 0)
+		return;
+	if (s->reply.len != 0)
+		view_save(s->view, NULL, 0);
+	else
+		result_save(&job->result, s->view, job->returns);
 }
 
 /* RFC 3501 section 6.4.4: SEARCH */
@@ -266,7 +329,7 @@ imap_run_search(struct imap_session *s)
 		if (!is_done && s->reply.len == 0)
 			return RUN_MORE;
 	}
-	buf_add(&s->out, "\r\n", 2);
+	put_result(s, job);
 	if (s->reply.len == 0)
 		imap_ok(s);
 	return RUN_DONE;

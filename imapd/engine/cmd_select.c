@@ -21,17 +21,60 @@ first_unseen(struct imap_session *s)
 static void
 put_selected(struct imap_session *s, const struct store_mailbox *box)
 {
-	size_t unseen = box->unseen != 0 ? first_unseen(s) : 0;
+	bool is_rev2 = (s->enabled & IMAP_ENABLED_REV2) != 0;
+	size_t unseen = !is_rev2 && box->unseen != 0 ? first_unseen(s) : 0;
 
 	view_put_known_flags(s->view, s->store, &s->out);
-	buf_addf(&s->out, "* %zu EXISTS\r\n* %zu RECENT\r\n", s->view->count,
-	    view_count_recent(s->view));
+	buf_addf(&s->out, "* %zu EXISTS\r\n", s->view->count);
+	if (!is_rev2)
+		buf_addf(&s->out, "* %zu RECENT\r\n",
+		    view_count_recent(s->view));
 	if (unseen != 0)
 		buf_addf(&s->out, "* OK [UNSEEN %zu] First unseen\r\n",
 		    unseen);
 	buf_addf(&s->out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n"
 	    "* OK [UIDNEXT %u] Predicted next UID\r\n",
 	    box->uidvalidity, box->uidnext);
+	imap_put_highestmodseq(s, box->highestmodseq);
+	buf_addf(&s->out, "* OK [MAILBOXID (F%llu)] Mailbox\r\n",
+	    (unsigned long long)box->id);
+	/* RFC 9051 section 6.3.2 */
+	if (is_rev2)
+		imap_put_list(s, box, s->cmd.u.mailbox.mailbox.name);
+}
+
+/* RFC 7162 section 3.2.11: what is told from here on is of the new one. */
+static void
+put_closed(struct imap_session *s)
+{
+	if (s->view != NULL)
+		buf_add_cstr(&s->out,
+		    "* OK [CLOSED] Previous mailbox is closed\r\n");
+	imap_deselect(s);
+}
+
+static enum imap_run
+finish_select(struct imap_session *s)
+{
+	if (s->job != NULL && imap_resync_run(s) == RUN_MORE)
+		return RUN_MORE;
+	imap_reply(s, "OK", s->view->is_readonly ?
+	    "[READ-ONLY] EXAMINE completed" : "[READ-WRITE] SELECT completed");
+	return RUN_DONE;
+}
+
+/* False: answered. */
+static bool
+select_enables(struct imap_session *s)
+{
+	const struct imap_select *select = &s->cmd.u.mailbox;
+
+	if (select->has_qresync &&
+	    (s->enabled & IMAP_ENABLED_QRESYNC) == 0) {
+		imap_reply(s, "BAD", "QRESYNC must be enabled first");
+		return false;
+	}
+	return true;
 }
 
 /* RFC 3501 section 6.3.1: SELECT; section 6.3.2: EXAMINE */
@@ -42,23 +85,29 @@ imap_run_select(struct imap_session *s)
 	const struct store_mailbox *box;
 	struct err err = ERR_INIT;
 
+	if (s->job != NULL)
+		return finish_select(s);
+	if (!select_enables(s))
+		return RUN_DONE;
 	/* A failed SELECT leaves nothing selected. */
-	imap_deselect(s);
+	put_closed(s);
+	if (s->cmd.u.mailbox.has_condstore)
+		imap_enable(s, IMAP_ENABLED_CONDSTORE);
 	box = imap_find(s, &s->cmd.u.mailbox.mailbox, false);
 	if (box == NULL)
 		return RUN_DONE;
 	s->view = view_new(box, is_readonly);
+	imap_enable(s, 0);
 	if (view_load(s->view, s->store, &err) != 0) {
 		imap_deselect(s);
 		return imap_fail(s, &err);
 	}
 	put_selected(s, store_mailbox_by_id(s->store, s->view->mailbox));
-	imap_reply(s, "OK", is_readonly ?
-	    "[READ-ONLY] EXAMINE completed" : "[READ-WRITE] SELECT completed");
-	return RUN_DONE;
+	return imap_resync_begin(s) ? finish_select(s) : RUN_DONE;
 }
 
-/* RFC 3501 section 6.4.2: CLOSE */
+/* RFC 3501 section 6.4.2: CLOSE. Its answer has no HIGHESTMODSEQ: other
+ * changes may not have been told (RFC 7162 section 3.2.8). */
 enum imap_run
 imap_run_close(struct imap_session *s)
 {
@@ -112,6 +161,33 @@ count_recent(struct imap_session *s, const struct store_mailbox *box)
 	return n;
 }
 
+/* RFC 9208 section 4.1.4: units of 1,024 octets. */
+static uint64_t
+deleted_storage(struct imap_session *s, const struct store_mailbox *box)
+{
+	const struct store_msg *msgs;
+	uint64_t octets = 0;
+	size_t count, i;
+
+	if (box->deleted == 0 || store_messages(s->store, box->id, &msgs,
+	    &count, NULL) != 0)
+		return 0;
+	for (i = 0; i < count; i++)
+		if ((msgs[i].flags & STORE_DELETED) != 0)
+			octets += msgs[i].size_octets;
+	return (octets + 1023) / 1024;
+}
+
+/* RFC 7889 section 4 */
+static void
+put_limit(struct buf *out, uint64_t octets)
+{
+	if (octets != 0)
+		put_item(out, "APPENDLIMIT", octets);
+	else
+		buf_add_cstr(out, "APPENDLIMIT NIL ");
+}
+
 void
 imap_put_status(struct imap_session *s, const struct store_mailbox *box,
     unsigned items)
@@ -119,7 +195,7 @@ imap_put_status(struct imap_session *s, const struct store_mailbox *box,
 	struct buf *out = &s->out;
 
 	buf_add_cstr(out, "* STATUS ");
-	imap_put_mailbox(out, box->name, false);
+	imap_put_name(s, box->name);
 	buf_add_cstr(out, " (");
 	if (items & IMAP_STATUS_MESSAGES)
 		put_item(out, "MESSAGES", box->messages);
@@ -137,6 +213,13 @@ imap_put_status(struct imap_session *s, const struct store_mailbox *box,
 		put_item(out, "DELETED", box->deleted);
 	if (items & IMAP_STATUS_HIGHESTMODSEQ)
 		put_item(out, "HIGHESTMODSEQ", box->highestmodseq);
+	if (items & IMAP_STATUS_DELETED_STORAGE)
+		put_item(out, "DELETED-STORAGE", deleted_storage(s, box));
+	if (items & IMAP_STATUS_APPENDLIMIT)
+		put_limit(out, engine_user(s->host)->message_max_octets);
+	if (items & IMAP_STATUS_MAILBOXID)
+		buf_addf(out, "MAILBOXID (F%llu) ",
+		    (unsigned long long)box->id);
 	buf_truncate(out, out->len - (items != 0));
 	buf_add_cstr(out, ")\r\n");
 }
@@ -150,6 +233,8 @@ imap_run_status(struct imap_session *s)
 
 	if (box == NULL)
 		return RUN_DONE;
+	if ((s->cmd.u.status.items & IMAP_STATUS_HIGHESTMODSEQ) != 0)
+		imap_enable(s, IMAP_ENABLED_CONDSTORE);
 	imap_put_status(s, box, s->cmd.u.status.items);
 	imap_ok(s);
 	return RUN_DONE;

@@ -15,6 +15,9 @@ struct store_job {
 	struct store_flag_change change;
 	uint32_t next_uid;
 	bool is_changed;	/* all of it is stored; answers follow */
+	uint32_t *modified;	/* UIDs that failed UNCHANGEDSINCE */
+	size_t modified_count;
+	size_t modified_at;
 	size_t range;
 	size_t number;
 	size_t hint;
@@ -78,11 +81,33 @@ store_job_begin(struct imap_session *s)
 	}
 	job->change.op = ops[store->mode];
 	job->change.flags = view_flags_to(store->flags.system);
+	job->change.has_unchangedsince = store->has_unchangedsince;
+	job->change.unchangedsince = store->unchangedsince;
 	job->uids = view_uids(s->view, &job->set, s->arena);
 	if (job->set.count != 0)
 		job->number = job->set.ranges[0].first;
 	s->job = job;
 	return job;
+}
+
+/* RFC 7162 section 3.1.3: what is left alone is named at the end. */
+static void
+note_modified(struct imap_session *s, struct store_job *job,
+    const struct store_uids *uids)
+{
+	size_t count = job->modified_count + uids->count;
+	uint32_t *all;
+
+	if (uids->count == 0)
+		return;
+	all = arena_alloc(s->arena, count * sizeof(*all));
+	if (job->modified_count != 0)
+		memcpy(all, job->modified,
+		    job->modified_count * sizeof(*all));
+	memcpy(all + job->modified_count, uids->uids,
+	    uids->count * sizeof(*all));
+	job->modified = all;
+	job->modified_count = count;
 }
 
 /* One batch; *is_done_r: it was the last. */
@@ -102,6 +127,7 @@ store_batch(struct imap_session *s, struct store_job *job)
 		view_change_end(s->view, s->store, was_level);
 		engine_changed(s->host);
 	}
+	note_modified(s, job, &result.modified);
 	job->is_changed = job->next_uid == 0;
 	return 0;
 }
@@ -113,6 +139,31 @@ next_number(struct store_job *job)
 		return;
 	if (++job->range < job->set.count)
 		job->number = job->set.ranges[job->range].first;
+}
+
+/* Numbers come in the order of their UIDs, as the modified ones do. */
+static bool
+is_modified(struct store_job *job, uint32_t uid)
+{
+	while (job->modified_at < job->modified_count &&
+	    job->modified[job->modified_at] < uid)
+		job->modified_at++;
+	return job->modified_at < job->modified_count &&
+	    job->modified[job->modified_at] == uid;
+}
+
+static void
+put_answer(struct imap_session *s, struct store_job *job,
+    const struct store_msg *msg, const struct str *names)
+{
+	bool is_silent = s->cmd.u.store.is_silent;
+
+	if (is_modified(job, msg->uid))
+		return;
+	/* RFC 7162 section 3.1.3: its MODSEQ is told even so. */
+	if (!is_silent || (s->view->style & VIEW_MODSEQ) != 0)
+		view_put_fetch_flags(s->view, &s->out, job->number, msg,
+		    s->cmd.is_uid, is_silent, names);
 }
 
 /* RFC 3501 section 6.4.6: the new flags of each, changed or not. */
@@ -136,12 +187,28 @@ put_answers(struct imap_session *s, struct store_job *job)
 		    &job->hint);
 		if (msg == NULL)
 			job->has_gone = true;
-		else if (!s->cmd.u.store.is_silent)
-			view_put_fetch_flags(&s->out, job->number, msg,
-			    s->cmd.is_uid, view_is_recent(s->view, msg->uid),
-			    names);
+		else
+			put_answer(s, job, msg, names);
 	}
 	return true;
+}
+
+/* RFC 7162 section 3.1.3: MODIFIED names numbers, or UIDs for UID STORE. */
+static void
+reply_modified(struct imap_session *s, const struct store_job *job)
+{
+	struct imap_set_writer writer;
+	size_t i;
+
+	buf_reset(&s->reply);
+	buf_add_cstr(&s->reply, "OK [MODIFIED ");
+	imap_set_writer_init(&writer, &s->reply);
+	for (i = 0; i < job->modified_count; i++)
+		imap_set_writer_add(&writer, s->cmd.is_uid ?
+		    job->modified[i] :
+		    (uint32_t)view_find(s->view, job->modified[i]) + 1);
+	imap_set_writer_end(&writer);
+	buf_add_cstr(&s->reply, "] Some messages have changed before");
 }
 
 enum imap_run
@@ -151,6 +218,8 @@ imap_run_store(struct imap_session *s)
 	enum imap_run told;
 
 	if (job == NULL) {
+		if (s->cmd.u.store.has_unchangedsince)
+			imap_enable(s, IMAP_ENABLED_CONDSTORE);
 		job = store_job_begin(s);
 		if (job == NULL)
 			return RUN_DONE;
@@ -170,7 +239,9 @@ imap_run_store(struct imap_session *s)
 	}
 	if (!put_answers(s, job))
 		return RUN_MORE;
-	if (job->has_gone)
+	if (job->modified_count != 0)
+		reply_modified(s, job);
+	else if (job->has_gone)
 		imap_reply(s, "OK",
 		    "[EXPUNGEISSUED] Some messages are gone");
 	else

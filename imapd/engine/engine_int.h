@@ -44,6 +44,15 @@ enum imap_phase {
 	PHASE_COUNT
 };
 
+/* What the client has enabled (bits): RFC 5161, RFC 7162 section 3.1. */
+enum imap_enabled {
+	IMAP_ENABLED_REV2 = 1,
+	IMAP_ENABLED_CONDSTORE = 2,
+	IMAP_ENABLED_QRESYNC = 4,
+	IMAP_ENABLED_UTF8 = 8,
+	IMAP_ENABLED_ALL = 15,
+};
+
 struct imap_session;
 struct append_job;
 
@@ -70,6 +79,7 @@ struct imap_session {
 	struct append_job *append;
 	struct imap_view *view;		/* NULL: nothing selected */
 	enum imap_phase phase;
+	unsigned enabled;		/* enum imap_enabled */
 	unsigned bad_count;
 	bool is_over;
 	bool is_idle;		/* the host was told so */
@@ -105,6 +115,18 @@ bool imap_canon(struct imap_session *s, const struct imap_mailbox *mailbox,
 const struct store_mailbox *imap_find(struct imap_session *s,
     const struct imap_mailbox *mailbox, bool is_target);
 
+/* Names of mailboxes are UTF-8 on the wire. */
+bool imap_is_utf8(const struct imap_session *s);
+
+/* A client has enabled these, or used a command that does. */
+void imap_enable(struct imap_session *s, unsigned bits);
+
+/* Say "[HIGHESTMODSEQ n]" up to which all is told. */
+void imap_put_highestmodseq(struct imap_session *s, uint64_t modseq);
+
+/* A mailbox name as this client reads it. */
+void imap_put_name(struct imap_session *s, struct str name);
+
 /* False: the mailbox is open read-only; answered with NO. */
 bool imap_may_write(struct imap_session *s);
 
@@ -114,6 +136,7 @@ extern const struct imap_handler imap_handlers[IMAP_COMMAND_COUNT];
 
 #define IMAP_RUN(name) enum imap_run imap_run_##name(struct imap_session *s)
 IMAP_RUN(capability);
+IMAP_RUN(enable);
 IMAP_RUN(noop);
 IMAP_RUN(logout);
 IMAP_RUN(id);
@@ -123,6 +146,8 @@ IMAP_RUN(select);
 IMAP_RUN(close);
 IMAP_RUN(unselect);
 IMAP_RUN(status);
+IMAP_RUN(getquota);
+IMAP_RUN(getquotaroot);
 IMAP_RUN(create);
 IMAP_RUN(delete);
 IMAP_RUN(rename);
@@ -139,6 +164,20 @@ IMAP_RUN(copy);
 /* STATUS line of a mailbox. */
 void imap_put_status(struct imap_session *s, const struct store_mailbox *box,
     unsigned items);
+
+/* LIST line of a mailbox; old_name: what the client called it, RFC 9051
+ * section 6.3.9.7, or STR_NONE. */
+void imap_put_list(struct imap_session *s, const struct store_mailbox *box,
+    struct str old_name);
+
+/* resync.c: "* VANISHED (EARLIER)" for UIDs of known (NULL: all) over
+ * above_uid that went after since. */
+int imap_put_vanished(struct imap_session *s, uint64_t since,
+    const struct imap_set *known, uint32_t above_uid, struct err *err);
+
+/* After SELECT (QRESYNC (...)): what has changed since. False: answered. */
+bool imap_resync_begin(struct imap_session *s);
+enum imap_run imap_resync_run(struct imap_session *s);
 
 /* " \Sent" and the like; nothing for other roles. */
 const char *imap_role_name(enum store_role role);

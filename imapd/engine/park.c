@@ -2,9 +2,10 @@
 /*
  * A session as octets, while the front keeps it.
  *
- *   version, flags, bad_count, tag (length, octets)
+ *   version, flags, enabled, bad_count, tag (length, octets)
  *   selected: mailbox, uidvalidity, modseq, keywords, recent_told,
  *             number of \Recent ranges, ranges,
+ *             number of ranges of "$", ranges (gap, length)
  *             number of UIDs, last UID, kind, and by kind
  *               EXACT: number of ranges, ranges (gap, length)
  *               LEVEL: nothing: the UIDs are those that were there at modseq
@@ -18,7 +19,7 @@
  */
 #include "imapd/engine/engine_int.h"
 
-enum { STATE_VERSION = 1 };
+enum { STATE_VERSION = 2 };
 enum { STATE_SELECTED = 1, STATE_READONLY = 2, STATE_IDLE = 4 };
 enum { UIDS_EXACT, UIDS_LEVEL };
 
@@ -94,6 +95,11 @@ put_view(struct imap_session *s, struct buf *out)
 	for (i = 0; i < view->recent_count; i++)
 		put_range(out, &last, view->recent[i].first,
 		    view->recent[i].last);
+	put_v(out, view->saved_count);
+	last = 0;
+	for (i = 0; i < view->saved_count && out->len <= ENGINE_STATE_MAX; i++)
+		put_range(out, &last, view->saved[i].first,
+		    view->saved[i].last);
 	put_v(out, view->count);
 	put_v(out, view->count != 0 ? view->uids[view->count - 1] : 0);
 	at = out->len;
@@ -141,6 +147,7 @@ imap_park(struct imap_session *s, struct buf *state)
 	buf_init(&out, 8 * ENGINE_STATE_MAX);
 	put_v(&out, STATE_VERSION);
 	put_v(&out, flags);
+	put_v(&out, s->enabled);
 	put_v(&out, s->bad_count);
 	put_v(&out, tag.len);
 	buf_add_str(&out, tag);
@@ -222,6 +229,21 @@ get_recent(struct reader *r, struct imap_view *view)
 	view->recent_count = (size_t)get_v(r, VIEW_RECENT_MAX);
 	for (size_t i = 0; i < view->recent_count; i++)
 		view->recent[i] = get_range(r, &last);
+}
+
+static void
+get_saved(struct reader *r, struct imap_view *view)
+{
+	size_t i, count = (size_t)get_v(r, ENGINE_STATE_MAX);
+	uint32_t last = 0;
+
+	if (r->has_failed || count == 0)
+		return;
+	view->saved = calloc(count, sizeof(*view->saved));
+	invariant(view->saved != NULL);
+	for (i = 0; i < count && !r->has_failed; i++)
+		view->saved[i] = get_range(r, &last);
+	view->saved_count = r->has_failed ? 0 : count;
 }
 
 /* UIDs of msgs and of gone up to last, merged. */
@@ -322,6 +344,7 @@ get_view(struct reader *r, struct imap_session *s, bool is_readonly,
 	s->view->modseq = get_v(r, store_modseq(s->store));
 	s->view->keywords = get_v(r, UINT64_MAX);
 	get_recent(r, s->view);
+	get_saved(r, s->view);
 	if (!r->has_failed)
 		get_uids(r, s, box);
 	/* Nothing has been compared yet: no modseq is that high. */
@@ -338,6 +361,7 @@ imap_unpark(struct imap_session *s, struct str state, struct err *err)
 	    STATE_READONLY | STATE_IDLE);
 	int ret = 0;
 
+	s->enabled = (unsigned)get_v(&r, IMAP_ENABLED_ALL);
 	s->bad_count = (unsigned)get_v(&r, IMAP_BAD_MAX);
 	if (version != STATE_VERSION || state.len > ENGINE_STATE_MAX)
 		return err_set(err, ERR_CORRUPT, "not a parked session");
@@ -349,6 +373,8 @@ imap_unpark(struct imap_session *s, struct str state, struct err *err)
 	if (r.has_failed || r.in.len != 0)
 		return err_set(err, ERR_CORRUPT, "not a parked session");
 	arena_reset(s->arena);
+	if (s->view != NULL)
+		imap_enable(s, 0);
 	if ((flags & STATE_IDLE) != 0) {
 		imap_framer_want_line(&s->framer, 64);
 		s->phase = PHASE_IDLE;

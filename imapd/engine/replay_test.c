@@ -7,6 +7,7 @@
  *   C: text          the client of session 1 sends a line
  *   C+: text         the same, whatever it got before
  *   C2: text         session 2 (made on first use; so is 1)
+ *                    (<uidvalidity> is INBOX's)
  *   S: text          the next line it gets; <any> stands for any octets
  *   E:               the session is over
  *   @park            session 1 is parked and comes back
@@ -86,13 +87,30 @@ feed(struct replay *r, struct engine_host *host, struct str text)
 	}
 }
 
+/* <uidvalidity> is INBOX's. */
+static void
+put_line(struct replay *r, struct str text, struct buf *line)
+{
+	const struct str word = STR("<uidvalidity>");
+	size_t at = str_find_str(text, word);
+
+	if (at == STR_NPOS) {
+		buf_add_str(line, text);
+		return;
+	}
+	buf_add_str(line, str_sub(text, 0, at));
+	buf_add_u64(line, store_mailbox_by_name(r->account->store,
+	    STR("INBOX"))->uidvalidity);
+	buf_add_str(line, str_sub(text, at + word.len, text.len));
+}
+
 static void
 client(struct replay *r, unsigned n, struct str text)
 {
 	struct buf line;
 
 	buf_init(&line, 1 << 20);
-	buf_add_str(&line, text);
+	put_line(r, text, &line);
 	buf_add_cstr(&line, "\r\n");
 	feed(r, host_of(r, n), buf_str(&line));
 	buf_fini(&line);

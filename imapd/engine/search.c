@@ -82,6 +82,22 @@ make_children(struct maker *mk, struct search_node *node)
 	return true;
 }
 
+/* RFC 5182 section 2.2: "$" is a set of messages wherever it stands. */
+static void
+make_saved(struct maker *mk, struct search_node *node)
+{
+	const struct imap_view *view = mk->view;
+	size_t i;
+
+	node->op = IMAP_SEARCH_UID;
+	node->set.n_ranges = view->saved_count;
+	node->set.ranges = arena_alloc(mk->arena, (view->saved_count + 1) *
+	    sizeof(*node->set.ranges));
+	for (i = 0; i < view->saved_count; i++)
+		node->set.ranges[i] = (struct imap_range){
+			view->saved[i].first, view->saved[i].last };
+}
+
 static bool
 make_set(struct maker *mk, struct search_node *node)
 {
@@ -89,8 +105,8 @@ make_set(struct maker *mk, struct search_node *node)
 	uint32_t largest = (uint32_t)view->count;
 
 	if (node->key->set.is_saved) {
-		(void)err_set(mk->err, ERR_SYNTAX, "no saved result");
-		return false;
+		make_saved(mk, node);
+		return true;
 	}
 	if (node->op == IMAP_SEARCH_UID)
 		largest = view->count != 0 ? view->uids[view->count - 1] : 0;
@@ -151,6 +167,20 @@ make_date(struct maker *mk, struct search_node *node)
 	return true;
 }
 
+/* RFC 8474 section 6: a letter and a number; another text fits nothing. */
+static bool
+make_id(struct maker *mk, struct search_node *node)
+{
+	struct str text = node->key->text;
+
+	(void)mk;
+	if (text.len < 2 || text.p[0] != 'M' || text.p[1] == '0' ||
+	    str_to_u64(str_sub(text, 1, text.len), UINT64_MAX,
+	    &node->id) != 0)
+		node->id = 0;
+	return true;
+}
+
 static bool (*const makers[IMAP_SEARCH_OP_COUNT])(struct maker *,
     struct search_node *) = {
 	[IMAP_SEARCH_AND] = make_children,
@@ -165,6 +195,7 @@ static bool (*const makers[IMAP_SEARCH_OP_COUNT])(struct maker *,
 	[IMAP_SEARCH_BEFORE] = make_date,
 	[IMAP_SEARCH_ON] = make_date,
 	[IMAP_SEARCH_SINCE] = make_date,
+	[IMAP_SEARCH_EMAILID] = make_id,
 };
 
 /* Depth is the parser's (IMAP_SEARCH_DEPTH_MAX). */
@@ -387,6 +418,50 @@ eval_date(struct search *s, const struct search_node *node,
 	return answer(node->op == IMAP_SEARCH_ON ? day == want : day >= want);
 }
 
+/* RFC 7162 section 3.1.5 */
+static enum search_answer
+eval_modseq(struct search *s, const struct search_node *node,
+    enum search_level level)
+{
+	(void)level;
+	return answer(s->msg->modseq >= node->key->number);
+}
+
+static enum search_answer
+eval_emailid(struct search *s, const struct search_node *node,
+    enum search_level level)
+{
+	(void)level;
+	return answer(node->id != 0 && s->msg->message == node->id);
+}
+
+/* RFC 8474 section 5.2: THREADID is NIL here, which fits no id. */
+static enum search_answer
+eval_threadid(struct search *s, const struct search_node *node,
+    enum search_level level)
+{
+	(void)s;
+	(void)node;
+	(void)level;
+	return SEARCH_NO;
+}
+
+/* RFC 8514 section 4.3: without a save date INTERNALDATE stands in. */
+static enum search_answer
+eval_saved(struct search *s, const struct search_node *node,
+    enum search_level level)
+{
+	int64_t when_s = s->msg->saved_s != 0 ? s->msg->saved_s :
+	    s->msg->date_s;
+	int64_t day = when_s / 86400 - (when_s % 86400 < 0);
+
+	(void)level;
+	if (node->op == IMAP_SEARCH_SAVEDBEFORE)
+		return answer(day < node->key->day);
+	return answer(node->op == IMAP_SEARCH_SAVEDON ?
+	    day == node->key->day : day >= node->key->day);
+}
+
 /* --- headers ------------------------------------------------------- */
 
 static bool
@@ -470,6 +545,12 @@ static enum search_answer (*const evals[IMAP_SEARCH_OP_COUNT])(
 	[IMAP_SEARCH_SMALLER] = eval_size,
 	[IMAP_SEARCH_OLDER] = eval_age,
 	[IMAP_SEARCH_YOUNGER] = eval_age,
+	[IMAP_SEARCH_MODSEQ] = eval_modseq,
+	[IMAP_SEARCH_EMAILID] = eval_emailid,
+	[IMAP_SEARCH_THREADID] = eval_threadid,
+	[IMAP_SEARCH_SAVEDBEFORE] = eval_saved,
+	[IMAP_SEARCH_SAVEDON] = eval_saved,
+	[IMAP_SEARCH_SAVEDSINCE] = eval_saved,
 };
 
 static bool

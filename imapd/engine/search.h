@@ -15,8 +15,7 @@
  *
  * Lifetime.   search_new() -> per message search_eval() by level -> free.
  * Ownership.  Nodes live in the arena given.
- * Errors.     search_new(): ERR_NOTFOUND: a charset nobody knows;
- *             ERR_SYNTAX: "$".
+ * Errors.     search_new(): ERR_NOTFOUND: a charset nobody knows.
  * Blocking.   Never but for what imap_message reads.
  * RFC.        3501 section 6.4.4; 5032 (OLDER, YOUNGER).
  */
@@ -54,6 +53,7 @@ struct search_node {
 	size_t n_children;
 	struct imap_set set;
 	uint64_t bit;			/* KEYWORD */
+	uint64_t id;			/* EMAILID */
 	struct str folded;		/* HEADER */
 	enum mail_field_id field;
 	struct search_group *group;	/* BODY, TEXT */

@@ -164,6 +164,18 @@ imap_find(struct imap_session *s, const struct imap_mailbox *mailbox,
 }
 
 bool
+imap_is_utf8(const struct imap_session *s)
+{
+	return (s->enabled & (IMAP_ENABLED_REV2 | IMAP_ENABLED_UTF8)) != 0;
+}
+
+void
+imap_put_name(struct imap_session *s, struct str name)
+{
+	imap_put_mailbox(&s->out, name, imap_is_utf8(s));
+}
+
+bool
 imap_may_write(struct imap_session *s)
 {
 	if (!s->view->is_readonly)
@@ -267,9 +279,12 @@ imap_begin_command(struct imap_session *s)
 	struct imap_problem problem;
 	const struct imap_command_info *info;
 	char text[160];
+	const struct imap_parse_options options = {
+		.is_utf8 = imap_is_utf8(s),
+	};
 	int ret;
 
-	ret = imap_parse(imap_framer_text(&s->framer), NULL, s->arena,
+	ret = imap_parse(imap_framer_text(&s->framer), &options, s->arena,
 	    &s->cmd, &problem);
 	info = s->cmd.info;
 	if (ret != 0) {

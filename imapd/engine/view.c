@@ -24,6 +24,7 @@ view_free(struct imap_view **viewp)
 	if (*viewp == NULL)
 		return;
 	free((*viewp)->uids);
+	free((*viewp)->saved);
 	free(*viewp);
 	*viewp = NULL;
 }
@@ -116,6 +117,13 @@ view_is_recent(const struct imap_view *view, uint32_t uid)
 		if (uid >= view->recent[i].first)
 			return uid <= view->recent[i].last;
 	return false;
+}
+
+bool
+view_shows_recent(const struct imap_view *view, uint32_t uid)
+{
+	return (view->style & VIEW_NO_RECENT) == 0 &&
+	    view_is_recent(view, uid);
 }
 
 size_t
@@ -216,13 +224,28 @@ tell_keywords(struct imap_view *view, struct store *store, struct buf *out)
 		view_put_known_flags(view, store, out);
 }
 
-/* Say EXPUNGE for each that is gone and close the gaps. */
+static void
+put_expunge(struct buf *out, size_t number)
+{
+	buf_add(out, "* ", 2);
+	buf_add_u64(out, number);
+	buf_add(out, " EXPUNGE\r\n", 10);
+}
+
+/* Say EXPUNGE for each that is gone, or VANISHED for all, and close the
+ * gaps. */
 static void
 tell_gone(struct imap_view *view, const struct store_msg *msgs, size_t count,
     struct buf *out)
 {
-	size_t i, j = 0, kept = 0;
+	bool is_vanished = (view->style & VIEW_VANISHED) != 0;
+	struct imap_set_writer writer;
+	size_t i, j = 0, kept = 0, from = out->len, empty;
 
+	if (is_vanished)
+		buf_add_cstr(out, "* VANISHED ");
+	empty = out->len;
+	imap_set_writer_init(&writer, out);
 	for (i = 0; i < view->count; i++) {
 		while (j < count && msgs[j].uid < view->uids[i])
 			j++;
@@ -230,10 +253,16 @@ tell_gone(struct imap_view *view, const struct store_msg *msgs, size_t count,
 			view->uids[kept++] = view->uids[i];
 			continue;
 		}
-		buf_add_cstr(out, "* ");
-		buf_add_u64(out, kept + 1);
-		buf_add_cstr(out, " EXPUNGE\r\n");
+		if (is_vanished)
+			imap_set_writer_add(&writer, view->uids[i]);
+		else
+			put_expunge(out, kept + 1);
 	}
+	imap_set_writer_end(&writer);
+	if (is_vanished && out->len != empty)
+		buf_add_cstr(out, "\r\n");
+	else if (is_vanished)
+		buf_truncate(out, from);
 	view->count = kept;
 	view->has_gone = false;
 }
@@ -258,8 +287,8 @@ tell_flags(struct imap_view *view, struct store *store,
 		i = hint < view->count && view->uids[hint] == msgs[j].uid ?
 		    hint : view_find(view, msgs[j].uid);
 		hint = i + 1;
-		view_put_fetch_flags(out, i + 1, &msgs[j], has_uid,
-		    view_is_recent(view, msgs[j].uid), names);
+		view_put_fetch_flags(view, out, i + 1, &msgs[j], has_uid,
+		    false, names);
 	}
 	view->modseq = view->scan_modseq;
 	view->scan_modseq = 0;
@@ -296,7 +325,8 @@ tell_new(struct imap_view *view, struct store *store,
 		buf_add_cstr(out, " EXISTS\r\n");
 	}
 	recent = view_count_recent(view);
-	if (recent != view->recent_told || known < count) {
+	if ((view->style & VIEW_NO_RECENT) == 0 &&
+	    (recent != view->recent_told || known < count)) {
 		buf_add_cstr(out, "* ");
 		buf_add_u64(out, recent);
 		buf_add_cstr(out, " RECENT\r\n");
@@ -336,6 +366,13 @@ view_tell(struct imap_view *view, struct store *store, struct buf *out,
 		view->has_gone = true;
 	if (view->has_gone && may_expunge && view->scan_modseq == 0)
 		tell_gone(view, msgs, count, out);
+	/*
+	 * RFC 7162 section 3.2: who takes the MODSEQ of a flag for all there
+	 * is up to it must not miss an EXPUNGE that is still held back.
+	 */
+	if (view->has_gone && (view->style & VIEW_VANISHED) != 0 &&
+	    view->scan_modseq == 0)
+		return VIEW_DONE;
 	/* Again when flags have changed while a scan was under way. */
 	for (begin_scan(view, box); view->scan_modseq != 0;
 	    begin_scan(view, box))
@@ -381,6 +418,41 @@ numbers_of(const struct imap_view *view, struct imap_range uids)
 	return (struct imap_range){ (uint32_t)from + 1, (uint32_t)to };
 }
 
+void
+view_save(struct imap_view *view, const struct imap_range *numbers,
+    size_t count)
+{
+	size_t i;
+
+	free(view->saved);
+	view->saved = calloc(count + 1, sizeof(*view->saved));
+	invariant(view->saved != NULL);
+	/* Between two neighbours of today no message will ever be put. */
+	for (i = 0; i < count; i++)
+		view->saved[i] = (struct store_range){
+			view->uids[numbers[i].first - 1],
+			view->uids[numbers[i].last - 1],
+		};
+	view->saved_count = count;
+}
+
+static void
+resolve_saved(const struct imap_view *view, struct arena *arena,
+    struct view_set *set_r)
+{
+	struct imap_range r;
+	size_t i;
+
+	set_r->ranges = arena_alloc(arena,
+	    (view->saved_count + 1) * sizeof(*set_r->ranges));
+	for (i = 0; i < view->saved_count; i++) {
+		r = numbers_of(view, (struct imap_range){
+		    view->saved[i].first, view->saved[i].last });
+		if (r.first <= r.last)
+			set_r->ranges[set_r->count++] = r;
+	}
+}
+
 int
 view_resolve(const struct imap_view *view, const struct imap_set *set,
     bool is_uid, struct arena *arena, struct view_set *set_r)
@@ -391,6 +463,10 @@ view_resolve(const struct imap_view *view, const struct imap_set *set,
 	size_t i;
 
 	*set_r = (struct view_set){ NULL, 0 };
+	if (set->is_saved) {
+		resolve_saved(view, arena, set_r);
+		return 0;
+	}
 	if (!is_uid && imap_set_max(&resolved) > view->count)
 		return ERR_SYNTAX;
 	set_r->ranges = arena_alloc(arena,
@@ -533,19 +609,30 @@ view_put_known_flags(struct imap_view *view, struct store *store,
 }
 
 void
-view_put_fetch_flags(struct buf *out, size_t number,
-    const struct store_msg *msg, bool has_uid, bool is_recent,
+view_put_fetch_flags(const struct imap_view *view, struct buf *out,
+    size_t number, const struct store_msg *msg, bool has_uid, bool is_silent,
     const struct str *keyword_names)
 {
 	buf_add(out, "* ", 2);
 	buf_add_u64(out, number);
 	buf_add(out, " FETCH (", 8);
-	if (has_uid) {
+	if (has_uid || (view->style & VIEW_VANISHED) != 0) {
 		buf_add(out, "UID ", 4);
 		buf_add_u64(out, msg->uid);
 		buf_add_char(out, ' ');
 	}
-	buf_add(out, "FLAGS ", 6);
-	view_put_flags(out, msg, is_recent, keyword_names);
+	if (!is_silent) {
+		buf_add(out, "FLAGS ", 6);
+		view_put_flags(out, msg, view_shows_recent(view, msg->uid),
+		    keyword_names);
+		buf_add_char(out, ' ');
+	}
+	if ((view->style & VIEW_MODSEQ) != 0) {
+		buf_add(out, "MODSEQ (", 8);
+		buf_add_u64(out, msg->modseq);
+		buf_add(out, ") ", 2);
+	}
+	/* The blank after the last item. */
+	buf_truncate(out, out->len - 1);
 	buf_add(out, ")\r\n", 3);
 }

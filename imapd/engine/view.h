@@ -23,11 +23,19 @@
 
 #define VIEW_RECENT_MAX 64
 
+/* How this client is told (bits). */
+enum view_style {
+	VIEW_MODSEQ = 1,	/* RFC 7162 section 3.1: with every flag */
+	VIEW_VANISHED = 2,	/* section 3.2: UIDs for EXPUNGE and FETCH */
+	VIEW_NO_RECENT = 4,	/* RFC 9051 has no \Recent */
+};
+
 struct imap_view {
 	uint64_t mailbox;
 	uint32_t uidvalidity;
 	bool is_readonly;
 	bool has_gone;		/* not told yet */
+	unsigned style;		/* enum view_style */
 	uint32_t *uids;		/* by number */
 	size_t count;
 	size_t cap;
@@ -40,6 +48,8 @@ struct imap_view {
 	uint64_t scan_modseq;	/* a scan for flags under way; 0: none */
 	uint32_t scan_uid;
 	uint32_t scan_last;
+	struct store_range *saved;	/* "$", RFC 5182: UIDs */
+	size_t saved_count;
 };
 
 /* Message numbers, ascending and disjoint. */
@@ -75,10 +85,17 @@ void view_change_end(struct imap_view *view, struct store *store,
     bool was_level);
 
 bool view_is_recent(const struct imap_view *view, uint32_t uid);
+
+/* ... and is to be shown as such. */
+bool view_shows_recent(const struct imap_view *view, uint32_t uid);
 size_t view_count_recent(const struct imap_view *view);
 
 /* Index of the first message with at least uid. */
 size_t view_find(const struct imap_view *view, uint32_t uid);
+
+/* Keep "$": count ranges of message numbers. */
+void view_save(struct imap_view *view, const struct imap_range *numbers,
+    size_t count);
 
 /* Append UIDs first to last. ERR_LIMIT over what anybody has. */
 int view_add_range(struct imap_view *view, uint32_t first, uint32_t last);
@@ -110,9 +127,10 @@ void view_put_flags(struct buf *out, const struct store_msg *msg,
 void view_put_known_flags(struct imap_view *view, struct store *store,
     struct buf *out);
 
-/* "* 3 FETCH (UID 7 FLAGS (\Seen))" CRLF */
-void view_put_fetch_flags(struct buf *out, size_t number,
-    const struct store_msg *msg, bool has_uid, bool is_recent,
+/* "* 3 FETCH (UID 7 FLAGS (\Seen))" CRLF in the view's style; without the
+ * flags when is_silent. */
+void view_put_fetch_flags(const struct imap_view *view, struct buf *out,
+    size_t number, const struct store_msg *msg, bool has_uid, bool is_silent,
     const struct str *keyword_names);
 
 #endif

@@ -19,6 +19,11 @@ static const struct imap_word items[] = {
 	IMAP_WORD("ENVELOPE", IMAP_FETCH_ENVELOPE),
 	IMAP_WORD("BODY", IMAP_FETCH_BODY),
 	IMAP_WORD("BODYSTRUCTURE", IMAP_FETCH_BODYSTRUCTURE),
+	IMAP_WORD("MODSEQ", IMAP_FETCH_MODSEQ),
+	IMAP_WORD("EMAILID", IMAP_FETCH_EMAILID),
+	IMAP_WORD("THREADID", IMAP_FETCH_THREADID),
+	IMAP_WORD("SAVEDATE", IMAP_FETCH_SAVEDATE),
+	IMAP_WORD("PREVIEW", IMAP_FETCH_PREVIEW),
 	IMAP_WORD_END,
 };
 
@@ -139,18 +144,55 @@ add_section(struct imap_cursor *c, struct imap_fetch *fetch,
 	return 0;
 }
 
-/* After "BODY[" or "BODY.PEEK[". */
-static int
-body_section(struct imap_cursor *c, struct imap_fetch *fetch, bool is_peek)
-{
-	struct imap_section section = { .is_peek = is_peek };
-	int ret = section_spec(c, &section);
+static const struct {
+	struct str name;
+	enum imap_section_form form;
+	bool is_peek;
+} bracketed[] = {
+	{ { "BODY", 4 }, IMAP_FORM_BODY, false },
+	{ { "BODY.PEEK", 9 }, IMAP_FORM_BODY, true },
+	{ { "BINARY", 6 }, IMAP_FORM_BINARY, false },
+	{ { "BINARY.PEEK", 11 }, IMAP_FORM_BINARY, true },
+	{ { "BINARY.SIZE", 11 }, IMAP_FORM_BINARY_SIZE, true },
+};
 
+/* After "BODY[" and the like. RFC 9051 section 9: only part numbers stand in
+ * the brackets of BINARY, and BINARY.SIZE has no partial. */
+static int
+body_section(struct imap_cursor *c, struct imap_fetch *fetch, struct str name)
+{
+	struct imap_section section = { .form = IMAP_FORM_BODY };
+	size_t i;
+	int ret;
+
+	for (i = 0; i < sizeof(bracketed) / sizeof(bracketed[0]); i++)
+		if (str_eq_nocase(name, bracketed[i].name))
+			break;
+	if (i == sizeof(bracketed) / sizeof(bracketed[0]))
+		return ic_fail(c, "Unknown FETCH item");
+	section.form = bracketed[i].form;
+	section.is_peek = bracketed[i].is_peek;
+	ret = section_spec(c, &section);
+	if (ret == 0 && section.form != IMAP_FORM_BODY &&
+	    section.kind != IMAP_SECTION_ALL)
+		ret = ic_fail(c, "Part number expected");
 	if (ret == 0)
 		ret = ic_expect(c, ']', "Body section not closed");
-	if (ret == 0)
+	if (ret == 0 && section.form != IMAP_FORM_BINARY_SIZE)
 		ret = partial(c, &section);
 	return ret != 0 ? ret : add_section(c, fetch, &section);
+}
+
+/* RFC 8970 section 3.1: PREVIEW [SP "(" "LAZY" ")"]. What follows PREVIEW
+ * as a modifier of the command looks alike but is no word LAZY. */
+static int
+preview(struct imap_cursor *c)
+{
+	struct str lazy = STR(" (LAZY)");
+
+	if (str_begins_nocase(str_sub(c->text, c->at, lazy.len), lazy))
+		c->at += lazy.len;
+	return 0;
 }
 
 static int
@@ -160,17 +202,12 @@ fetch_item(struct imap_cursor *c, struct imap_fetch *fetch)
 	unsigned bit;
 	size_t i;
 
-	if (ic_accept(c, '[')) {
-		if (str_eq_nocase(name, STR("BODY")))
-			return body_section(c, fetch, false);
-		if (str_eq_nocase(name, STR("BODY.PEEK")))
-			return body_section(c, fetch, true);
-		return ic_fail(c, "Unknown FETCH item");
-	}
+	if (ic_accept(c, '['))
+		return body_section(c, fetch, name);
 	bit = ic_word_bit(items, name);
 	fetch->items |= bit;
 	if (bit != 0)
-		return 0;
+		return bit == IMAP_FETCH_PREVIEW ? preview(c) : 0;
 	for (i = 0; i < sizeof(old_sections) / sizeof(old_sections[0]); i++)
 		if (str_eq_nocase(name, old_sections[i].name))
 			return add_section(c, fetch,
@@ -203,6 +240,69 @@ fetch_items(struct imap_cursor *c, struct imap_fetch *fetch)
 	return fetch_item(c, fetch);
 }
 
+/* RFC 9394 section 4: partial-range */
+int
+ic_partial(struct imap_cursor *c, struct imap_partial *partial_r)
+{
+	uint32_t first, last;
+
+	partial_r->is_last = ic_accept(c, '-');
+	if (ic_u32(c, 1, &first) != 0 ||
+	    ic_expect(c, ':', "Range expected") != 0)
+		return ERR_SYNTAX;
+	if (ic_accept(c, '-') != partial_r->is_last)
+		return ic_fail(c, "Range of mixed signs");
+	if (ic_u32(c, 1, &last) != 0)
+		return ERR_SYNTAX;
+	partial_r->first = first < last ? first : last;
+	partial_r->last = first < last ? last : first;
+	return 0;
+}
+
+static int
+fetch_modifier(struct imap_cursor *c, struct imap_command *cmd)
+{
+	struct imap_fetch *fetch = &cmd->u.fetch;
+	struct str name = ic_name(c);
+
+	if (str_eq_nocase(name, STR("CHANGEDSINCE"))) {
+		fetch->has_changedsince = true;
+		fetch->items |= IMAP_FETCH_MODSEQ;
+		return ic_space(c) != 0 ? ERR_SYNTAX :
+		    ic_u64(c, &fetch->changedsince);
+	}
+	if (str_eq_nocase(name, STR("VANISHED"))) {
+		fetch->has_vanished = true;
+		return 0;
+	}
+	if (str_eq_nocase(name, STR("PARTIAL")) && cmd->is_uid)
+		return ic_space(c) != 0 ? ERR_SYNTAX :
+		    ic_partial(c, &fetch->partial);
+	return ic_fail(c, "Unknown FETCH modifier");
+}
+
+/* RFC 4466 section 2.4: fetch-modifiers */
+static int
+fetch_modifiers(struct imap_cursor *c, struct imap_command *cmd)
+{
+	const struct imap_fetch *fetch = &cmd->u.fetch;
+	int ret;
+
+	if (!ic_accept(c, ' ') || ic_is_end(c))
+		return 0;
+	if (ic_expect(c, '(', "List expected") != 0)
+		return ERR_SYNTAX;
+	do {
+		ret = fetch_modifier(c, cmd);
+	} while (ret == 0 && ic_accept(c, ' '));
+	if (ret != 0)
+		return ret;
+	/* RFC 7162 section 3.2.6 */
+	if (fetch->has_vanished && (!cmd->is_uid || !fetch->has_changedsince))
+		return ic_fail(c, "VANISHED needs UID FETCH CHANGEDSINCE");
+	return ic_expect(c, ')', "FETCH modifiers not closed");
+}
+
 /* RFC 3501 section 6.4.5: FETCH; section 6.4.8: UID FETCH gives UIDs. */
 int
 ic_parse_fetch(struct imap_cursor *c, struct imap_command *cmd)
@@ -218,6 +318,8 @@ ic_parse_fetch(struct imap_cursor *c, struct imap_command *cmd)
 	if (ic_space(c) != 0)
 		return ERR_SYNTAX;
 	ret = fetch_items(c, fetch);
+	if (ret == 0)
+		ret = fetch_modifiers(c, cmd);
 	if (cmd->is_uid)
 		fetch->items |= IMAP_FETCH_UID;
 	return ret;

@@ -92,11 +92,92 @@ ic_parse_mailbox(struct imap_cursor *c, struct imap_command *cmd)
 	return ic_mailbox(c, &cmd->u.mailbox.mailbox);
 }
 
-/* RFC 4466 section 2.4: select parameters will come here. */
+/* A set of UIDs without "*": RFC 7162 section 7, known-uids */
+static int
+known_set(struct imap_cursor *c, struct imap_set *set_r)
+{
+	size_t i;
+	int ret = ic_set(c, set_r);
+
+	if (ret != 0)
+		return ret;
+	if (set_r->is_saved)
+		return ic_fail(c, "Numbers expected");
+	for (i = 0; i < set_r->n_ranges; i++)
+		if (set_r->ranges[i].first == 0 || set_r->ranges[i].last == 0)
+			return ic_fail(c, "No \"*\" is allowed here");
+	return 0;
+}
+
+/* RFC 7162 section 7: seq-match-data */
+static int
+seq_match(struct imap_cursor *c, struct imap_select *select)
+{
+	if (known_set(c, &select->match_numbers) != 0 || ic_space(c) != 0 ||
+	    known_set(c, &select->match_uids) != 0)
+		return ERR_SYNTAX;
+	return ic_expect(c, ')', "QRESYNC not closed");
+}
+
+/* RFC 7162 section 3.2.5: QRESYNC (uidvalidity modseq [known [(match)]]) */
+static int
+select_qresync(struct imap_cursor *c, struct imap_select *select)
+{
+	select->has_qresync = true;
+	if (ic_space(c) != 0 || ic_expect(c, '(', "List expected") != 0 ||
+	    ic_u32(c, 1, &select->uidvalidity) != 0 || ic_space(c) != 0 ||
+	    ic_u64(c, &select->modseq) != 0)
+		return ERR_SYNTAX;
+	if (select->modseq == 0)
+		return ic_fail(c, "Number out of range");
+	if (ic_accept(c, ' ') && ic_peek(c) != '(') {
+		select->has_known = true;
+		if (known_set(c, &select->known) != 0)
+			return ERR_SYNTAX;
+		(void)ic_accept(c, ' ');
+	}
+	if (ic_accept(c, '(') && seq_match(c, select) != 0)
+		return ERR_SYNTAX;
+	return ic_expect(c, ')', "QRESYNC not closed");
+}
+
+static int
+select_param(struct imap_cursor *c, struct imap_select *select)
+{
+	struct str name = ic_name(c);
+
+	if (str_eq_nocase(name, STR("CONDSTORE"))) {
+		select->has_condstore = true;
+		return 0;
+	}
+	if (str_eq_nocase(name, STR("QRESYNC")) && !select->has_qresync)
+		return select_qresync(c, select);
+	return ic_fail(c, "Unknown SELECT parameter");
+}
+
+/* RFC 4466 section 2.4: select-params */
 static int
 ic_parse_select(struct imap_cursor *c, struct imap_command *cmd)
 {
-	return ic_parse_mailbox(c, cmd);
+	int ret = ic_parse_mailbox(c, cmd);
+
+	if (ret != 0 || !ic_accept(c, ' ') || ic_is_end(c))
+		return ret;
+	if (ic_expect(c, '(', "List expected") != 0)
+		return ERR_SYNTAX;
+	do {
+		ret = select_param(c, &cmd->u.mailbox);
+	} while (ret == 0 && ic_accept(c, ' '));
+	return ret != 0 ? ret : ic_expect(c, ')', "List not closed");
+}
+
+/* RFC 9208 section 4.1.1: GETQUOTA */
+static int
+ic_parse_getquota(struct imap_cursor *c, struct imap_command *cmd)
+{
+	if (ic_space(c) != 0)
+		return ERR_SYNTAX;
+	return ic_astring(c, &cmd->u.getquota.root);
 }
 
 static int
@@ -108,11 +189,21 @@ ic_parse_rename(struct imap_cursor *c, struct imap_command *cmd)
 	return ic_mailbox(c, &cmd->u.rename.to);
 }
 
-/* The announcement that ends what imap_framer gives for APPEND. */
+/* The announcement that ends what imap_framer gives for APPEND; RFC 6855
+ * section 4: UTF8 SP "(" literal8 ")" */
 static int
 append_literal(struct imap_cursor *c, struct imap_append *append)
 {
-	(void)ic_accept(c, '~');
+	size_t from = c->at;
+
+	append->is_utf8 = str_eq_nocase(ic_name(c), STR("UTF8"));
+	if (!append->is_utf8)
+		c->at = from;
+	if (append->is_utf8 && (ic_space(c) != 0 ||
+	    ic_expect(c, '(', "Message literal expected") != 0))
+		return ERR_SYNTAX;
+	if (!ic_accept(c, '~') && append->is_utf8)
+		return ic_fail(c, "Binary literal expected");
 	if (ic_expect(c, '{', "Message literal expected") != 0 ||
 	    ic_u64(c, &append->literal_octets) != 0)
 		return ERR_SYNTAX;
@@ -120,16 +211,14 @@ append_literal(struct imap_cursor *c, struct imap_append *append)
 	return ic_expect(c, '}', "Message literal expected");
 }
 
-/* RFC 3501 section 6.3.11: APPEND */
+/* RFC 3502 section 4: append-message, but for the message */
 static int
-ic_parse_append(struct imap_cursor *c, struct imap_command *cmd)
+append_message(struct imap_cursor *c, struct imap_append *append)
 {
-	struct imap_append *append = &cmd->u.append;
 	struct str date;
 	int ret;
 
-	if (ic_space(c) != 0 || ic_mailbox(c, &append->mailbox) != 0 ||
-	    ic_space(c) != 0)
+	if (ic_space(c) != 0)
 		return ERR_SYNTAX;
 	if (ic_peek(c) == '(') {
 		ret = ic_flag_list(c, &append->flags);
@@ -148,6 +237,38 @@ ic_parse_append(struct imap_cursor *c, struct imap_command *cmd)
 			return ERR_SYNTAX;
 	}
 	return append_literal(c, append);
+}
+
+/* RFC 3501 section 6.3.11: APPEND */
+static int
+ic_parse_append(struct imap_cursor *c, struct imap_command *cmd)
+{
+	struct imap_append *append = &cmd->u.append;
+
+	if (ic_space(c) != 0 || ic_mailbox(c, &append->mailbox) != 0)
+		return ERR_SYNTAX;
+	return append_message(c, append);
+}
+
+int
+imap_parse_append_next(struct str text,
+    const struct imap_parse_options *options, struct arena *arena,
+    struct imap_append *append, struct imap_problem *problem_r)
+{
+	struct imap_cursor c = { .text = text, .arena = arena,
+	    .problem = problem_r };
+	bool was_utf8 = append->is_utf8;
+	int ret;
+
+	*problem_r = (struct imap_problem){ NULL, 0 };
+	if (options != NULL)
+		c.options = *options;
+	append->flags = (struct imap_flags){ 0 };
+	append->has_date = false;
+	if (was_utf8 && ic_expect(&c, ')', "UTF8 not closed") != 0)
+		return ERR_SYNTAX;
+	ret = append_message(&c, append);
+	return ret != 0 ? ret : ic_finish(&c);
 }
 
 /* RFC 4315 section 2.1: only UID EXPUNGE has a set. */
@@ -173,6 +294,20 @@ ic_parse_copy(struct imap_cursor *c, struct imap_command *cmd)
 	    ic_mailbox(c, &cmd->u.copy.mailbox);
 }
 
+/* RFC 7162 section 3.1.3: "(UNCHANGEDSINCE" SP number ")" SP */
+static int
+store_modifiers(struct imap_cursor *c, struct imap_store *store)
+{
+	(void)ic_accept(c, '(');
+	if (!str_eq_nocase(ic_name(c), STR("UNCHANGEDSINCE")))
+		return ic_fail(c, "Unknown STORE modifier");
+	store->has_unchangedsince = true;
+	if (ic_space(c) != 0 || ic_u64(c, &store->unchangedsince) != 0 ||
+	    ic_expect(c, ')', "STORE modifiers not closed") != 0)
+		return ERR_SYNTAX;
+	return ic_space(c);
+}
+
 /* RFC 3501 section 6.4.6: STORE */
 static int
 ic_parse_store(struct imap_cursor *c, struct imap_command *cmd)
@@ -187,6 +322,8 @@ ic_parse_store(struct imap_cursor *c, struct imap_command *cmd)
 	if (ret != 0)
 		return ret;
 	if (ic_space(c) != 0)
+		return ERR_SYNTAX;
+	if (ic_peek(c) == '(' && store_modifiers(c, store) != 0)
 		return ERR_SYNTAX;
 	if (ic_accept(c, '+'))
 		store->mode = IMAP_STORE_ADD;

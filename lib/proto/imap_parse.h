@@ -15,8 +15,8 @@
  * Process.    imapd front and engine.
  * RFC.        RFC 3501 section 9; RFC 2177, RFC 2342, RFC 2971, RFC 4315,
  *             RFC 4731, RFC 4959, RFC 5032, RFC 5161, RFC 5258, RFC 5819,
- *             RFC 6154, RFC 6851, RFC 7888, RFC 8438. What is parsed and
- *             not yet served (MODSEQ, RETURN of SEARCH) has its field here.
+ *             RFC 6154, RFC 6851, RFC 7162, RFC 7888, RFC 8438, RFC 8474,
+ *             RFC 8514, RFC 8970, RFC 9051, RFC 9208, RFC 9394.
  */
 #ifndef PROTO_IMAP_PARSE_H
 #define PROTO_IMAP_PARSE_H
@@ -103,6 +103,23 @@ enum imap_status_item {
 	IMAP_STATUS_SIZE = 32,
 	IMAP_STATUS_DELETED = 64,
 	IMAP_STATUS_HIGHESTMODSEQ = 128,
+	IMAP_STATUS_MAILBOXID = 256,
+	IMAP_STATUS_DELETED_STORAGE = 512,
+	IMAP_STATUS_APPENDLIMIT = 1024,
+};
+
+/* SELECT and EXAMINE parameters, RFC 7162 section 3.2.5. */
+struct imap_select {
+	struct imap_mailbox mailbox;
+	unsigned use;			/* CREATE: enum imap_use */
+	bool has_condstore;
+	bool has_qresync;
+	uint32_t uidvalidity;
+	uint64_t modseq;
+	bool has_known;
+	struct imap_set known;		/* UIDs */
+	struct imap_set match_numbers;	/* with match_uids, or empty */
+	struct imap_set match_uids;
 };
 
 /* LIST selection and return options (bits of both). */
@@ -135,6 +152,10 @@ enum imap_fetch_item {
 	IMAP_FETCH_BODY = 32,
 	IMAP_FETCH_BODYSTRUCTURE = 64,
 	IMAP_FETCH_MODSEQ = 128,
+	IMAP_FETCH_EMAILID = 256,
+	IMAP_FETCH_THREADID = 512,
+	IMAP_FETCH_SAVEDATE = 1024,
+	IMAP_FETCH_PREVIEW = 2048,
 };
 
 enum imap_section_kind {
@@ -152,6 +173,15 @@ enum imap_section_form {
 	IMAP_FORM_RFC822,
 	IMAP_FORM_RFC822_HEADER,
 	IMAP_FORM_RFC822_TEXT,
+	IMAP_FORM_BINARY,		/* BINARY[...] and BINARY.PEEK[...] */
+	IMAP_FORM_BINARY_SIZE,
+};
+
+/* RFC 9394: positions among the results from 1; is_last: from the end. */
+struct imap_partial {
+	uint32_t first;			/* first <= last; 0: none given */
+	uint32_t last;
+	bool is_last;
 };
 
 struct imap_section {
@@ -173,6 +203,10 @@ struct imap_fetch {
 	struct imap_section *sections;
 	size_t n_sections;
 	bool sets_seen;			/* a section without PEEK is in it */
+	bool has_changedsince;
+	bool has_vanished;
+	uint64_t changedsince;
+	struct imap_partial partial;
 };
 
 enum imap_store_mode {
@@ -185,6 +219,8 @@ struct imap_store {
 	struct imap_set set;
 	enum imap_store_mode mode;
 	bool is_silent;
+	bool has_unchangedsince;
+	uint64_t unchangedsince;
 	struct imap_flags flags;
 };
 
@@ -207,6 +243,12 @@ enum imap_search_op {
 	IMAP_SEARCH_SMALLER,
 	IMAP_SEARCH_OLDER,	/* number: seconds */
 	IMAP_SEARCH_YOUNGER,
+	IMAP_SEARCH_MODSEQ,	/* number: at least */
+	IMAP_SEARCH_EMAILID,	/* text */
+	IMAP_SEARCH_THREADID,	/* text */
+	IMAP_SEARCH_SAVEDBEFORE,
+	IMAP_SEARCH_SAVEDON,
+	IMAP_SEARCH_SAVEDSINCE,
 	IMAP_SEARCH_OP_COUNT
 };
 
@@ -235,6 +277,7 @@ enum imap_search_return {
 	IMAP_RETURN_ALL = 4,
 	IMAP_RETURN_COUNT = 8,
 	IMAP_RETURN_SAVE = 16,
+	IMAP_RETURN_PARTIAL = 32,
 };
 
 struct imap_search {
@@ -244,6 +287,8 @@ struct imap_search {
 	struct imap_search_key *key;	/* an IMAP_SEARCH_AND */
 	size_t n_keys;
 	bool has_text;			/* BODY or TEXT is among them */
+	bool has_modseq;		/* MODSEQ is */
+	struct imap_partial partial;
 };
 
 struct imap_append {
@@ -252,6 +297,7 @@ struct imap_append {
 	bool has_date;
 	int64_t date_s;			/* seconds since 1970 UTC */
 	uint64_t literal_octets;
+	bool is_utf8;			/* UTF8 (~{...}): ")" follows it */
 };
 
 struct imap_id_pair {
@@ -273,11 +319,9 @@ struct imap_command {
 			bool has_initial;
 			struct str initial;	/* base64 or "=" */
 		} authenticate;
-		/* SELECT EXAMINE CREATE DELETE SUBSCRIBE UNSUBSCRIBE */
-		struct {
-			struct imap_mailbox mailbox;
-			unsigned use;		/* CREATE: enum imap_use */
-		} mailbox;
+		/* SELECT EXAMINE CREATE DELETE SUBSCRIBE UNSUBSCRIBE
+		 * GETQUOTAROOT */
+		struct imap_select mailbox;
 		struct {
 			struct imap_mailbox from;
 			struct imap_mailbox to;
@@ -303,6 +347,9 @@ struct imap_command {
 			struct str *names;
 			size_t n_names;
 		} enable;
+		struct {
+			struct str root;
+		} getquota;
 		struct imap_list list;		/* and LSUB */
 		struct imap_append append;
 		struct imap_fetch fetch;
@@ -324,6 +371,14 @@ struct imap_parse_options {
 int imap_parse(struct str text, const struct imap_parse_options *options,
     struct arena *arena, struct imap_command *cmd_r,
     struct imap_problem *problem_r);
+
+/*
+ * MULTIAPPEND: what stands between two messages of one APPEND (with the ")"
+ * of a UTF8 before it) into append, whose mailbox stays.
+ */
+int imap_parse_append_next(struct str text,
+    const struct imap_parse_options *options, struct arena *arena,
+    struct imap_append *append, struct imap_problem *problem_r);
 
 /* The command called name (any case), or NULL. */
 const struct imap_command_info *imap_command_find(struct str name);

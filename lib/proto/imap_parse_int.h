@@ -65,6 +65,7 @@ int ic_set(struct imap_cursor *c, struct imap_set *set_r);
 int ic_flag_list(struct imap_cursor *c, struct imap_flags *flags_r);
 int ic_flags(struct imap_cursor *c, struct imap_flags *flags_r);
 int ic_date(struct imap_cursor *c, int32_t *day_r);
+int ic_partial(struct imap_cursor *c, struct imap_partial *partial_r);
 
 /* The bit of a word, or 0. */
 unsigned ic_word_bit(const struct imap_word *words, struct str name);

@@ -21,6 +21,8 @@ enum shape {
 	SHAPE_SET,
 	SHAPE_NOT,
 	SHAPE_OR,
+	SHAPE_MODSEQ,
+	SHAPE_ID,
 };
 
 #define FLAG(name, bit, set) \
@@ -55,7 +57,9 @@ static const struct key_info {
 	KEY("HEADER", SHAPE_FIELD_TEXT, IMAP_SEARCH_HEADER),
 	{ { "KEYWORD", 7 }, SHAPE_KEYWORD,
 	    { .op = IMAP_SEARCH_KEYWORD, .is_set = true } },
+	KEY("EMAILID", SHAPE_ID, IMAP_SEARCH_EMAILID),
 	KEY("LARGER", SHAPE_NUMBER, IMAP_SEARCH_LARGER),
+	KEY("MODSEQ", SHAPE_MODSEQ, IMAP_SEARCH_MODSEQ),
 	KEY("NEW", SHAPE_NEW, IMAP_SEARCH_AND),
 	KEY("NOT", SHAPE_NOT, IMAP_SEARCH_NOT),
 	FLAG("OLD", IMAP_FLAG_RECENT, false),
@@ -63,6 +67,10 @@ static const struct key_info {
 	DATE("ON", IMAP_SEARCH_ON, false),
 	KEY("OR", SHAPE_OR, IMAP_SEARCH_OR),
 	FLAG("RECENT", IMAP_FLAG_RECENT, true),
+	KEY("SAVEDATESUPPORTED", SHAPE_NONE, IMAP_SEARCH_ALL),
+	DATE("SAVEDBEFORE", IMAP_SEARCH_SAVEDBEFORE, false),
+	DATE("SAVEDON", IMAP_SEARCH_SAVEDON, false),
+	DATE("SAVEDSINCE", IMAP_SEARCH_SAVEDSINCE, false),
 	FLAG("SEEN", IMAP_FLAG_SEEN, true),
 	DATE("SENTBEFORE", IMAP_SEARCH_BEFORE, true),
 	DATE("SENTON", IMAP_SEARCH_ON, true),
@@ -71,6 +79,7 @@ static const struct key_info {
 	KEY("SMALLER", SHAPE_NUMBER, IMAP_SEARCH_SMALLER),
 	FIELD("SUBJECT", "Subject"),
 	KEY("TEXT", SHAPE_TEXT, IMAP_SEARCH_TEXT),
+	KEY("THREADID", SHAPE_ID, IMAP_SEARCH_THREADID),
 	FIELD("TO", "To"),
 	KEY("UID", SHAPE_SET, IMAP_SEARCH_UID),
 	FLAG("UNANSWERED", IMAP_FLAG_ANSWERED, false),
@@ -89,6 +98,7 @@ static const struct imap_word returns[] = {
 	IMAP_WORD("ALL", IMAP_RETURN_ALL),
 	IMAP_WORD("COUNT", IMAP_RETURN_COUNT),
 	IMAP_WORD("SAVE", IMAP_RETURN_SAVE),
+	IMAP_WORD("PARTIAL", IMAP_RETURN_PARTIAL),
 	IMAP_WORD_END,
 };
 
@@ -171,6 +181,30 @@ read_number(struct reader *r, enum shape shape, struct imap_search_key *key)
 	return 0;
 }
 
+/* RFC 7162 section 3.1.5: the entry's name and type say which flag's change
+ * counts; ours is the message's, which is never older. */
+static int
+read_modseq(struct reader *r, struct imap_search_key *key)
+{
+	struct str entry, type;
+
+	r->search->has_modseq = true;
+	if (ic_space(r->c) != 0)
+		return ERR_SYNTAX;
+	if (ic_peek(r->c) != '"')
+		return ic_u64(r->c, &key->number);
+	if (ic_string(r->c, &entry) != 0 || ic_space(r->c) != 0)
+		return ERR_SYNTAX;
+	type = ic_name(r->c);
+	if (!str_begins_nocase(entry, STR("/flags/")) ||
+	    (!str_eq_nocase(type, STR("priv")) &&
+	    !str_eq_nocase(type, STR("shared")) &&
+	    !str_eq_nocase(type, STR("all"))))
+		return ic_fail(r->c, "Unknown MODSEQ entry");
+	return ic_space(r->c) != 0 ? ERR_SYNTAX :
+	    ic_u64(r->c, &key->number);
+}
+
 static int
 read_args(struct reader *r, enum shape shape, struct imap_search_key *key)
 {
@@ -195,6 +229,11 @@ read_args(struct reader *r, enum shape shape, struct imap_search_key *key)
 	case SHAPE_NUMBER:
 	case SHAPE_INTERVAL:
 		return read_number(r, shape, key);
+	case SHAPE_MODSEQ:
+		return read_modseq(r, key);
+	case SHAPE_ID:
+		return ic_space(r->c) != 0 ? ERR_SYNTAX :
+		    ic_astring(r->c, &key->text);
 	case SHAPE_SET:
 		return ic_space(r->c) != 0 ? ERR_SYNTAX :
 		    ic_set(r->c, &key->set);
@@ -276,14 +315,44 @@ accept_word(struct imap_cursor *c, struct str word)
 	return true;
 }
 
+static int
+read_return(struct imap_cursor *c, struct imap_search *search)
+{
+	unsigned bit = ic_word_bit(returns, ic_name(c));
+
+	search->returns |= bit;
+	if (bit == IMAP_RETURN_PARTIAL)
+		return ic_space(c) != 0 ? ERR_SYNTAX :
+		    ic_partial(c, &search->partial);
+	return bit != 0 ? 0 : ic_fail(c, "Unknown RETURN option");
+}
+
+static int
+read_returns(struct imap_cursor *c, struct imap_search *search)
+{
+	int ret;
+
+	if (ic_expect(c, '(', "List expected") != 0)
+		return ERR_SYNTAX;
+	if (ic_accept(c, ')'))
+		return 0;
+	do {
+		ret = read_return(c, search);
+	} while (ret == 0 && ic_accept(c, ' '));
+	/* RFC 9394 section 3.1 */
+	if (ret == 0 && (search->returns & IMAP_RETURN_PARTIAL) != 0 &&
+	    (search->returns & IMAP_RETURN_ALL) != 0)
+		return ic_fail(c, "PARTIAL and ALL exclude each other");
+	return ret != 0 ? ret : ic_expect(c, ')', "List not closed");
+}
+
 /* RFC 4731 section 3.1: RETURN, RFC 3501 section 6.4.4: CHARSET */
 static int
 read_options(struct imap_cursor *c, struct imap_search *search)
 {
 	if (accept_word(c, STR("RETURN"))) {
 		search->has_return = true;
-		if (ic_word_list(c, returns, "Unknown RETURN option",
-		    &search->returns) != 0 || ic_space(c) != 0)
+		if (read_returns(c, search) != 0 || ic_space(c) != 0)
 			return ERR_SYNTAX;
 		/* RFC 4731 section 3.1: "()" means ALL. */
 		if (search->returns == 0)

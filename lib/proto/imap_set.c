@@ -61,9 +61,8 @@ imap_set_resolve(const struct imap_set *set, uint32_t largest,
 	return out;
 }
 
-/* Index of the first range that ends at number or later. */
-static size_t
-find_range(const struct imap_set *set, uint32_t number)
+size_t
+imap_set_find(const struct imap_set *set, uint32_t number)
 {
 	size_t low = 0, high = set->n_ranges, middle;
 
@@ -80,7 +79,7 @@ find_range(const struct imap_set *set, uint32_t number)
 bool
 imap_set_has(const struct imap_set *resolved, uint32_t number)
 {
-	size_t i = find_range(resolved, number);
+	size_t i = imap_set_find(resolved, number);
 
 	return i < resolved->n_ranges && number != 0 &&
 	    resolved->ranges[i].first <= number;
@@ -89,7 +88,7 @@ imap_set_has(const struct imap_set *resolved, uint32_t number)
 uint32_t
 imap_set_next(const struct imap_set *resolved, uint32_t number)
 {
-	size_t i = find_range(resolved, number);
+	size_t i = imap_set_find(resolved, number);
 
 	if (i == resolved->n_ranges)
 		return 0;

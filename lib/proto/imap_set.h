@@ -39,6 +39,9 @@ struct imap_set imap_set_resolve(const struct imap_set *set, uint32_t largest,
 /* True when a resolved set holds number. */
 bool imap_set_has(const struct imap_set *resolved, uint32_t number);
 
+/* Index of the first range of a resolved set that ends at number or later. */
+size_t imap_set_find(const struct imap_set *resolved, uint32_t number);
+
 /* The smallest member >= number of a resolved set; 0 when there is none. */
 uint32_t imap_set_next(const struct imap_set *resolved, uint32_t number);
 

@@ -173,7 +173,7 @@ put_fields(struct buf *out, const struct imap_section *section)
 }
 
 static void
-put_body(struct buf *out, const struct imap_section *section)
+put_body(struct buf *out, const char *item, const struct imap_section *section)
 {
 	static const char *const kinds[] = {
 		[IMAP_SECTION_ALL] = "",
@@ -185,7 +185,7 @@ put_body(struct buf *out, const struct imap_section *section)
 	};
 	size_t i;
 
-	buf_add_cstr(out, "BODY[");
+	buf_add_cstr(out, item);
 	for (i = 0; i < section->n_part; i++) {
 		if (i != 0)
 			buf_add_char(out, '.');
@@ -214,7 +214,13 @@ imap_put_section(struct buf *out, const struct imap_section *section)
 		buf_add_cstr(out, "RFC822.TEXT");
 		break;
 	case IMAP_FORM_BODY:
-		put_body(out, section);
+		put_body(out, "BODY[", section);
+		break;
+	case IMAP_FORM_BINARY:
+		put_body(out, "BINARY[", section);
+		break;
+	case IMAP_FORM_BINARY_SIZE:
+		put_body(out, "BINARY.SIZE[", section);
 		break;
 	}
 	if (section->is_partial) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/store_int.h"
 
+#include "base/when.h"
+
 /* Memberships kept in memory over all mailboxes; 48 octets each. */
 #define CACHED_MAX ((size_t)2000000)
 
@@ -362,6 +364,7 @@ box_append(struct store *store, struct mbox *box, struct store_msg *msg,
 		return err_set(err, ERR_LIMIT, "out of UIDs");
 	msg->uid = box->info.uidnext++;
 	msg->modseq = modseq;
+	msg->saved_s = (uint32_t)when_wall_s();
 	if (box->page_count != 0)
 		page = &box->pages[box->page_count - 1];
 	if (page == NULL || page->count == PAGE_MAX)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/page.h"
 
-/* First octet of every packed value, so that a later form can be told. */
+/* First octet of every packed value, so that a later form can be told.
+ * Pages of form 2 have the save date; those of form 1 are read as well. */
 #define FORM 1
+#define FORM_SAVED 2
 
 /* Seconds: nothing our clocks or a peer's date can mean is beyond it. */
 #define DATE_LIMIT (INT64_C(1) << 40)
@@ -87,14 +89,23 @@ step(struct reader *r, uint64_t base)
 	return (uint64_t)sum;
 }
 
+/* The form's octet is still to be read. */
 static struct reader
-reader_of(struct str data)
+reader_of_any(struct str data)
 {
 	struct reader r = { .is_bad = data.len == 0 };
 
 	/* An empty view may be of nothing at all. */
 	r.p = (const unsigned char *)(data.len != 0 ? data.p : "");
 	r.end = r.p + data.len;
+	return r;
+}
+
+static struct reader
+reader_of(struct str data)
+{
+	struct reader r = reader_of_any(data);
+
 	if (!r.is_bad && *r.p++ != FORM)
 		r.is_bad = true;
 	return r;
@@ -122,7 +133,7 @@ page_encode(const struct store_msg *msgs, size_t count, struct buf *out)
 	begin = (unsigned char *)buf_reserve(out, PAGE_OCTETS_MAX);
 	invariant(begin != NULL);
 	p = begin;
-	*p++ = FORM;
+	*p++ = FORM_SAVED;
 	p = put_u64(p, count);
 	for (i = 0; i < count; i++) {
 		p = put_u64(p, msgs[i].uid - last.uid);
@@ -132,9 +143,20 @@ page_encode(const struct store_msg *msgs, size_t count, struct buf *out)
 		p = put_u64(p, msgs[i].keywords);
 		p = put_i64(p, msgs[i].date_s - last.date_s);
 		p = put_u64(p, msgs[i].size_octets);
+		p = put_i64(p, (int64_t)msgs[i].saved_s - last.saved_s);
 		last = msgs[i];
 	}
 	buf_grow(out, (size_t)(p - begin));
+}
+
+static void
+get_saved(struct reader *r, const struct store_msg *last, struct store_msg *m)
+{
+	uint64_t saved = step(r, last->saved_s);
+
+	if (saved > UINT32_MAX)
+		r->is_bad = true;
+	m->saved_s = (uint32_t)saved;
 }
 
 static void
@@ -171,16 +193,21 @@ page_decode(struct str data, struct store_msg *msgs_r, size_t *count_r,
     struct err *err)
 {
 	static const struct store_msg nothing;
-	struct reader r = reader_of(data);
+	struct reader r = reader_of_any(data);
 	const struct store_msg *last = &nothing;
+	unsigned char form = r.is_bad ? 0 : *r.p++;
 	uint64_t count = get_u64(&r), i;
 
+	if (form != FORM && form != FORM_SAVED)
+		r.is_bad = true;
 	*count_r = 0;
 	if (count == 0 || count > PAGE_MAX)
 		r.is_bad = true;
 	for (i = 0; i < count && !r.is_bad; i++) {
 		msgs_r[i] = nothing;
 		get_msg(&r, last, &msgs_r[i]);
+		if (form == FORM_SAVED)
+			get_saved(&r, last, &msgs_r[i]);
 		last = &msgs_r[i];
 	}
 	if (!r.is_bad)

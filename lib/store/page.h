@@ -18,7 +18,7 @@
 
 enum {
 	PAGE_MAX = 128,			/* memberships of a page */
-	PAGE_OCTETS_MAX = 128 * 56,	/* of its encoding */
+	PAGE_OCTETS_MAX = 128 * 60,	/* of its encoding */
 	IDS_MAX = 1024,			/* ids of a garbage row */
 	REFS_BLOCK = 256,		/* messages of a block of references */
 	REFS_OCTETS = REFS_BLOCK * 2,

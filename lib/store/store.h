@@ -302,6 +302,7 @@ struct store_msg {
 	int64_t date_s;		/* INTERNALDATE */
 	uint32_t uid;
 	uint32_t size_octets;	/* RFC822.SIZE */
+	uint32_t saved_s;	/* when it came into the mailbox; 0: unknown */
 	uint8_t flags;
 };
 
