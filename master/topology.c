@@ -14,6 +14,7 @@ const struct program programs[] = {
 	{ "directoryd", NULL, NULL, 0, 3 },
 	{ "authd", NULL, NULL, 0, 3 },
 	{ "dnsd", NULL, NULL, 0, 3 },
+	{ "fetchd", NULL, NULL, 0, 3 },
 	{ "queued", NULL, NULL, 0, 1 },
 	{ "mboxd", NULL, NULL, 0, 2 },
 	{ "smtpd", "workers_smtpd", "smtp submission lmtp", NEEDS_CERT, 0 },
@@ -46,6 +47,8 @@ const struct program_link program_links[] = {
 	{ "admind", "authd", "auth" },
 	{ "admind", "queued", "queue" },
 	{ "admind", "dnsd", "dns" },
+	{ "admind", "fetchd", "fetch" },
+	{ "fetchd", "dnsd", "dns" },
 };
 const size_t program_links_len =
     sizeof(program_links) / sizeof(program_links[0]);

@@ -6,6 +6,8 @@
 #define QUERY_MS 15000
 /* An answer to the operator is one frame, and text is longer than rdata. */
 #define RECORDS_OCTETS 40000
+#define GET_OCTETS 8192
+#define GET_MS 8000
 
 static void
 finish(struct ipc_req *req, json_t *result)
@@ -132,6 +134,61 @@ run_lookup(struct child *child, struct ipc_req *req, const json_t *args)
 	(void)ipc_call(out, -1, QUERY_MS, on_lookup, lookup);
 }
 
+/* ---- https get ---- */
+
+struct get {
+	struct child *child;
+	struct ipc_req *req;
+};
+
+/* JSON has no octets: what is no UTF-8 is not shown. */
+static json_t *
+json_of(struct str s)
+{
+	json_t *text = json_stringn(s.p != NULL ? s.p : "", s.len);
+
+	return text != NULL ? text : json_string("?");
+}
+
+static void
+on_got(void *ctx, int code, struct ipc_in *in)
+{
+	struct get *get = ctx;
+	json_t *item;
+
+	if (code != 0) {
+		ipc_reply_err(get->req, code, "fetchd: %.*s", STR_FMT(
+		    ipc_last_error(child_link(get->child, "fetchd"))));
+		free(get);
+		return;
+	}
+	item = json_object();
+	json_object_set_new(item, "status", json_integer(
+	    (json_int_t)ipc_get_u64(in)));
+	json_object_set_new(item, "content_type", json_of(ipc_get_str(in)));
+	json_object_set_new(item, "body", json_of(ipc_get_str(in)));
+	json_object_set_new(item, "reason", json_of(ipc_get_str(in)));
+	finish(get->req, json_pack("{s:o}", "item", item));
+	free(get);
+}
+
+static void
+run_get(struct child *child, struct ipc_req *req, const json_t *args)
+{
+	struct ipc_out *out = ipc_begin(child_link(child, "fetchd"),
+	    FETCH_GET);
+	struct get *get = calloc(1, sizeof(*get));
+
+	invariant(get != NULL);
+	get->child = child;
+	get->req = req;
+	ipc_put_str(out, text_of(args, "host"));
+	ipc_put_str(out, text_of(args, "path"));
+	ipc_put_u64(out, GET_OCTETS);
+	ipc_put_u64(out, GET_MS);
+	(void)ipc_call(out, -1, GET_MS + QUERY_MS, on_got, get);
+}
+
 /* ---- dispatch ---- */
 
 static const struct {
@@ -140,6 +197,7 @@ static const struct {
 	    const json_t *args);
 } verbs[] = {
 	{ "lookup", run_lookup },
+	{ "get", run_get },
 };
 
 void
@@ -153,5 +211,5 @@ dns_run(struct child *child, struct ipc_req *req, const char *verb,
 			verbs[i].run(child, req, args);
 			return;
 		}
-	ipc_reply_err(req, ERR_NOTFOUND, "no verb dns %s", verb);
+	ipc_reply_err(req, ERR_NOTFOUND, "no verb %s", verb);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * dns: the verbs of `hikyaku dns`.
+ * dns: the verbs of `hikyaku dns` and `hikyaku https`.
  *
  *   lookup   one question to dnsd and its answer as text
+ *   get      one document by way of fetchd
  *
  * Lifetime.   dns_run() takes the request over and answers it exactly once.
  * Errors.     Answers with the code of what failed.

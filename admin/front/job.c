@@ -530,6 +530,7 @@ static const struct {
 	{ "account", "delete", run_account_delete },
 	{ "queue", NULL, run_queue },
 	{ "dns", NULL, run_dns },
+	{ "https", NULL, run_dns },
 	{ "process", "list", run_processes },
 	{ "listener", "list", run_listeners },
 	{ "log", "secrets", run_secrets_log },

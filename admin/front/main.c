@@ -181,6 +181,7 @@ main(int argc, char **argv)
 		{ .server = "authd", .proto = &ipc_auth },
 		{ .server = "queued", .proto = &ipc_queue },
 		{ .server = "dnsd", .proto = &ipc_dns },
+		{ .server = "fetchd", .proto = &ipc_fetch },
 		{ .server = NULL },
 	};
 	static const struct child_spec spec = {

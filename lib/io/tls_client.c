@@ -134,7 +134,9 @@ use_name(SSL *ssl, const char *name)
 		    name);
 		return;
 	}
-	(void)SSL_set_tlsext_host_name(ssl, name);
+	/* What the macro SSL_set_tlsext_host_name() does, but its cast. */
+	(void)SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+	    TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)name);
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	(void)SSL_set1_host(ssl, name);
 }
