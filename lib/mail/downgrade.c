@@ -49,7 +49,8 @@ struct downgrade {
 	struct transfer *transfer;
 	struct buf plain;		/* decoded, not encoded yet */
 	size_t column;
-	char held;			/* a blank or CR that waits */
+	char held;			/* a blank that waits */
+	bool held_cr;
 	char base64[BASE64_LINE];
 	size_t base64_len;
 	bool has_line;
@@ -270,29 +271,54 @@ qp_plain(struct downgrade *d, char c, struct buf *out)
 	d->column++;
 }
 
-/* RFC 2045 section 6.7. A blank is held: at a line's end it is escaped. */
+/* The blank that waits: at a line's end it is escaped. */
+static void
+qp_held(struct downgrade *d, bool is_line_end, struct buf *out)
+{
+	if (d->held != '\0' && is_line_end)
+		qp_escape(d, (unsigned char)d->held, out);
+	else if (d->held != '\0')
+		qp_plain(d, d->held, out);
+	d->held = '\0';
+}
+
+/* RFC 2045 section 6.7. Only CR LF together is a line's end. */
 static void
 qp_octet(struct downgrade *d, char c, struct buf *out)
 {
-	if (c == '\r')
-		return;		/* choose() has seen to it that LF follows */
-	if (d->held != '\0') {
-		if (c == '\n')
-			qp_escape(d, (unsigned char)d->held, out);
-		else
-			qp_plain(d, d->held, out);
-		d->held = '\0';
+	bool is_line_end = d->held_cr && c == '\n';
+
+	if (d->held_cr) {
+		d->held_cr = false;
+		qp_held(d, is_line_end, out);
+		if (!is_line_end) {
+			qp_escape(d, '\r', out);
+		} else {
+			buf_add_cstr(out, "\r\n");
+			d->column = 0;
+			return;
+		}
 	}
-	if (c == '\n') {
-		buf_add_cstr(out, "\r\n");
-		d->column = 0;
-	} else if (c == ' ' || c == '\t') {
+	if (c == '\r') {
+		d->held_cr = true;
+		return;
+	}
+	qp_held(d, false, out);
+	if (c == ' ' || c == '\t')
 		d->held = c;
-	} else if (c < ' ' || c > '~' || c == '=') {
+	else if (c < ' ' || c > '~' || c == '=')
 		qp_escape(d, (unsigned char)c, out);
-	} else {
+	else
 		qp_plain(d, c, out);
-	}
+}
+
+static void
+qp_end(struct downgrade *d, struct buf *out)
+{
+	qp_held(d, !d->held_cr, out);
+	if (d->held_cr)
+		qp_escape(d, '\r', out);
+	d->held_cr = false;
 }
 
 static void
@@ -326,9 +352,8 @@ encode(struct downgrade *d, enum encoding encoding, struct str in,
 		return;
 	if (encoding == ENC_BASE64)
 		base64_line(d, out);
-	else if (d->held != '\0')
-		qp_escape(d, (unsigned char)d->held, out);
-	d->held = '\0';
+	else
+		qp_end(d, out);
 	d->column = 0;
 	d->has_line = false;
 }
@@ -480,6 +505,7 @@ downgrade_rewind(struct downgrade *d)
 	d->is_past_trace = false;
 	d->column = 0;
 	d->held = '\0';
+	d->held_cr = false;
 	d->base64_len = 0;
 	d->has_line = false;
 }

@@ -117,6 +117,8 @@ is_pattern(struct str s)
 static int
 read_mx(struct reader *reader, struct str value)
 {
+	if (value.len != 0 && value.p[value.len - 1] == '.')
+		value.len--;
 	if (!is_pattern(value))
 		return ERR_SYNTAX;
 	if (reader->policy->mx_len == MTA_STS_MX_MAX)
