@@ -17,6 +17,7 @@ const struct program programs[] = {
 	{ "fetchd", NULL, NULL, 0, 3 },
 	{ "queued", NULL, NULL, 0, 1 },
 	{ "mboxd", NULL, NULL, 0, 2 },
+	{ "relay", "workers_relay", NULL, 0, 0 },
 	{ "smtpd", "workers_smtpd", "smtp submission lmtp", NEEDS_CERT, 0 },
 	{ "imapd", "workers_imapd", "imap", NEEDS_CERT, 0 },
 	{ "pop3d", "workers_pop3d", "pop3", NEEDS_CERT, 0 },
@@ -49,6 +50,9 @@ const struct program_link program_links[] = {
 	{ "admind", "dnsd", "dns" },
 	{ "admind", "fetchd", "fetch" },
 	{ "fetchd", "dnsd", "dns" },
+	{ "relay", "queued", "relay" },
+	{ "relay", "dnsd", "dns" },
+	{ "relay", "fetchd", "fetch" },
 };
 const size_t program_links_len =
     sizeof(program_links) / sizeof(program_links[0]);

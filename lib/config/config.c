@@ -27,6 +27,7 @@ static const struct key keys[] = {
 #define KEYS_LEN (sizeof(keys) / sizeof(keys[0]))
 #define LISTENERS_MAX 64
 #define ADDRESSES_MAX 16
+#define ROUTES_MAX 1000
 
 struct config {
 	cfg_t *cfg;
@@ -201,6 +202,39 @@ check_listener(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int
+check_route(cfg_t *cfg, cfg_opt_t *opt)
+{
+	cfg_t *sec = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+	static const char *const texts[] = { "host", "user",
+	    "password_file" };
+	size_t i;
+
+	if (cfg_title(sec)[0] == '\0' ||
+	    !str_is_printable(str_of(cfg_title(sec))))
+		cfg_error(cfg, "route: want a domain");
+	else if (cfg_getstr(sec, "host")[0] == '\0')
+		cfg_error(cfg, "route %s: want host", cfg_title(sec));
+	else if (!is_one_of(cfg_getstr(sec, "tls"),
+	    "may encrypt verify implicit"))
+		cfg_error(cfg, "route %s: tls = \"%s\": want may, encrypt, "
+		    "verify or implicit", cfg_title(sec),
+		    cfg_getstr(sec, "tls"));
+	else if (cfg_opt_size(opt) > ROUTES_MAX)
+		cfg_error(cfg, "over %d routes", ROUTES_MAX);
+	else {
+		for (i = 0; i < 3; i++)
+			if (!str_is_printable(str_of(cfg_getstr(sec,
+			    texts[i])))) {
+				cfg_error(cfg, "route %s: %s: want text on "
+				    "one line", cfg_title(sec), texts[i]);
+				return -1;
+			}
+		return 0;
+	}
+	return -1;
+}
+
 /*
  * The file with its # comments blanked: libConfuse 3.3 counts the line of each
  * more than once, and an error's line would be wrong.
@@ -250,7 +284,14 @@ parse(const char *path, struct err *err)
 		CFG_STR("zone", "internet", CFGF_NONE),
 		CFG_END(),
 	};
-	cfg_opt_t opts[KEYS_LEN + 2];
+	static cfg_opt_t route_opts[] = {
+		CFG_STR("host", "", CFGF_NONE),
+		CFG_STR("tls", "verify", CFGF_NONE),
+		CFG_STR("user", "", CFGF_NONE),
+		CFG_STR("password_file", "", CFGF_NONE),
+		CFG_END(),
+	};
+	cfg_opt_t opts[KEYS_LEN + 3];
 	cfg_t *cfg;
 	size_t i;
 	int rc;
@@ -262,6 +303,8 @@ parse(const char *path, struct err *err)
 		    CFGF_NONE);
 	opts[i++] = (cfg_opt_t)CFG_SEC("listener", listener_opts,
 	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+	opts[i++] = (cfg_opt_t)CFG_SEC("route", route_opts,
+	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	opts[i] = (cfg_opt_t)CFG_END();
 	cfg = cfg_init(opts, CFGF_NONE);
 	invariant(cfg != NULL);
@@ -269,6 +312,7 @@ parse(const char *path, struct err *err)
 	for (i = 0; i < KEYS_LEN; i++)
 		cfg_set_validate_func(cfg, keys[i].name, check_value);
 	cfg_set_validate_func(cfg, "listener", check_listener);
+	cfg_set_validate_func(cfg, "route", check_route);
 	parse_err = err;
 	parse_path = path;
 	rc = cfg_parse_buf(cfg, text);
@@ -376,6 +420,24 @@ is_number(enum type type)
 	return type == SIZE || type == TIME || type == COUNT || type == FLAG;
 }
 
+/* "route.3.host=...": for those who send and who schedule. */
+static void
+slice_routes(const struct config *config, struct buf *lines)
+{
+	static const char *const names[] = { "host", "tls", "user",
+	    "password_file" };
+	unsigned i, j;
+	cfg_t *sec;
+
+	for (i = 0; i < cfg_size(config->cfg, "route"); i++) {
+		sec = cfg_getnsec(config->cfg, "route", i);
+		buf_addf(lines, "route.%u.domain=%s\n", i, cfg_title(sec));
+		for (j = 0; j < sizeof(names) / sizeof(names[0]); j++)
+			buf_addf(lines, "route.%u.%s=%s\n", i, names[j],
+			    cfg_getstr(sec, names[j]));
+	}
+}
+
 void
 config_slice(const struct config *config, const char *program,
     struct buf *lines)
@@ -392,6 +454,25 @@ config_slice(const struct config *config, const char *program,
 		else
 			buf_add_cstr(lines, config_get(config, keys[i].name));
 		buf_add_char(lines, '\n');
+	}
+	if (is_one_of(program, "relay queued"))
+		slice_routes(config, lines);
+}
+
+static void
+print_routes(const struct config *config, struct buf *text)
+{
+	unsigned i;
+	cfg_t *sec;
+
+	for (i = 0; i < cfg_size(config->cfg, "route"); i++) {
+		sec = cfg_getnsec(config->cfg, "route", i);
+		buf_addf(text, "route \"%s\" {\n\thost = \"%s\"\n"
+		    "\ttls = \"%s\"\n\tuser = \"%s\"\n"
+		    "\tpassword_file = \"%s\"\n}\n", cfg_title(sec),
+		    cfg_getstr(sec, "host"), cfg_getstr(sec, "tls"),
+		    cfg_getstr(sec, "user"),
+		    cfg_getstr(sec, "password_file"));
 	}
 }
 
@@ -419,6 +500,7 @@ config_print(const struct config *config, struct buf *text)
 		buf_addf(text, "%s\ttls = \"%s\"\n\tzone = \"%s\"\n}\n",
 		    l->path[0] != '\0' ? "" : "}\n", l->tls, l->zone);
 	}
+	print_routes(config, text);
 }
 
 void
@@ -429,4 +511,10 @@ config_document(struct buf *text)
 	for (i = 0; i < KEYS_LEN; i++)
 		buf_addf(text, "# %s\n#%s = \"%s\"\n\n", keys[i].meaning,
 		    keys[i].name, keys[i].fallback);
+	buf_add_cstr(text, "# Mail for one domain (or, with a dot in front, "
+	    "for all below it) goes there\n# instead of to its MX; the "
+	    "settings are those of the smart host.\n"
+	    "#route \"example.org\" {\n#\thost = \"[mail.example.org]:587\""
+	    "\n#\ttls = \"verify\"\n#\tuser = \"\"\n"
+	    "#\tpassword_file = \"\"\n#}\n");
 }
