@@ -108,6 +108,14 @@ note_message_id(struct hygiene *h, struct str value)
 	return true;
 }
 
+static bool
+note_tls_required(struct hygiene *h, struct str value)
+{
+	h->notes.has_tls_optional |= str_eq_nocase(str_trim(value),
+	    STR("No"));
+	return true;
+}
+
 #define NAME(literal) { literal, sizeof(literal) - 1 }
 static const struct known known_fields[] = {
 	{ NAME("Return-Path"), DROP, false, NULL },
@@ -122,6 +130,7 @@ static const struct known known_fields[] = {
 	{ NAME("Received"), HOLD, false, note_received },
 	{ NAME("Date"), HOLD, false, note_date },
 	{ NAME("Message-ID"), HOLD, false, note_message_id },
+	{ NAME("TLS-Required"), HOLD, false, note_tls_required },
 };
 
 static const struct known *

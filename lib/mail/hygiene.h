@@ -7,7 +7,7 @@
  * Dropped: Return-Path; Authentication-Results that claim our name, or whose
  * name cannot be told; on submission Bcc and Resent-Bcc. Noted: how many
  * Received, the values of From, Sender, Resent-From, Resent-Sender and
- * Delivered-To, whether Date and Message-ID exist.
+ * Delivered-To, whether Date and Message-ID exist, whether TLS-Required says no.
  *
  * Lifetime.   hygiene_new() -> hygiene_feed()* -> hygiene_end() ->
  *             hygiene_free(). Notes are valid until the free.
@@ -51,6 +51,7 @@ struct hygiene_notes {
 	bool has_date;
 	bool has_message_id;
 	bool has_8bit;			/* raw 8-bit in the header */
+	bool has_tls_optional;		/* "TLS-Required: No" (RFC 8689) */
 	bool has_end;			/* the empty line was there */
 };
 

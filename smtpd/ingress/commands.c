@@ -3,6 +3,9 @@
 #include "smtpd/ingress/message.h"
 #include "smtpd/ingress/session.h"
 
+#include "base/when.h"
+#include "mail/date.h"
+
 void
 session_greet(struct session *session)
 {
@@ -29,6 +32,47 @@ offers_auth(const struct session *session)
 	    conn_has_tls(session->conn);
 }
 
+unsigned
+session_offers(const struct session *session)
+{
+	unsigned offered = SMTP_X_DSN | SMTP_X_UTF8;
+
+	if (!session->has_ehlo)
+		return 0;
+	if (session->role != ROLE_LMTP && conn_has_tls(session->conn))
+		offered |= SMTP_X_REQUIRETLS;
+	if (session->role == ROLE_SUBMISSION)
+		offered |= SMTP_X_FUTURERELEASE;
+	return offered;
+}
+
+static void
+put_hold_limits(struct buf *text)
+{
+	buf_addf(text, "\nFUTURERELEASE %u ", SMTP_HOLD_MAX_S);
+	date_put_iso(text, when_wall_s() + SMTP_HOLD_MAX_S);
+}
+
+static void
+put_extensions(const struct session *session, struct buf *text)
+{
+	unsigned offered = session_offers(session);
+
+	buf_addf(text, "\nPIPELINING\nSIZE %llu\n8BITMIME\nSMTPUTF8\n"
+	    "CHUNKING\nBINARYMIME\nDSN\nENHANCEDSTATUSCODES\n"
+	    "LIMITS RCPTMAX=%llu",
+	    (unsigned long long)session->ingress->message_max_octets,
+	    (unsigned long long)session->ingress->recipients_max);
+	if ((offered & SMTP_X_REQUIRETLS) != 0)
+		buf_add_cstr(text, "\nREQUIRETLS");
+	if ((offered & SMTP_X_FUTURERELEASE) != 0)
+		put_hold_limits(text);
+	if (offers_tls(session))
+		buf_add_cstr(text, "\nSTARTTLS");
+	if (offers_auth(session))
+		buf_add_cstr(text, "\nAUTH PLAIN LOGIN SCRAM-SHA-256");
+}
+
 static void
 do_hello(struct session *session, const struct smtp_command *cmd)
 {
@@ -40,16 +84,8 @@ do_hello(struct session *session, const struct smtp_command *cmd)
 	session->has_ehlo = cmd->verb != SMTP_HELO;
 	buf_init(&text, 1024);
 	buf_add_str(&text, session->ingress->hostname);
-	if (session->has_ehlo) {
-		buf_addf(&text, "\nPIPELINING\nSIZE %llu\n8BITMIME\n"
-		    "ENHANCEDSTATUSCODES",
-		    (unsigned long long)session->ingress->message_max_octets);
-		if (offers_tls(session))
-			buf_add_cstr(&text, "\nSTARTTLS");
-		if (offers_auth(session))
-			buf_add_cstr(&text,
-			    "\nAUTH PLAIN LOGIN SCRAM-SHA-256");
-	}
+	if (session->has_ehlo)
+		put_extensions(session, &text);
 	buf_add_char(&text, '\0');
 	session_reply(session, 250, NULL, buf_str(&text).p);
 	buf_fini(&text);
@@ -155,35 +191,70 @@ do_rcpt(struct session *session, const struct smtp_command *cmd)
 		envelope_rcpt(session, cmd);
 }
 
+/* Why no message may come now, or NULL. */
+static const char *
+why_no_data(const struct session *session, unsigned *code_r)
+{
+	*code_r = 503;
+	if (session->tx.arena == NULL)
+		return "MAIL comes first";
+	if (session->tx.recipients_len != 0)
+		return NULL;
+	if (session->role != ROLE_LMTP)
+		*code_r = 554;
+	return "no valid recipients";
+}
+
 static void
 do_data(struct session *session, const struct smtp_command *cmd)
 {
+	unsigned code;
+	const char *why = why_no_data(session, &code);
+
 	(void)cmd;
-	if (session->tx.arena == NULL)
-		session_refuse(session, 503, "5.5.1", "MAIL comes first");
-	else if (session->tx.recipients_len == 0)
-		session_refuse(session, session->role == ROLE_LMTP ? 503 :
-		    554, "5.5.1", "no valid recipients");
+	if (why != NULL)
+		session_refuse(session, code, "5.5.1", why);
+	else if (session->message != NULL)
+		session_refuse(session, 503, "5.5.1",
+		    "BDAT has begun, DATA cannot follow");
+	else if ((session->tx.flags & QUEUE_F_BINARY) != 0)
+		session_refuse(session, 503, "5.6.3",
+		    "a binary message comes by BDAT");
 	else
 		message_begin(session);
 }
 
-enum { NEEDS_HELLO = 1, ONLY_SMTP = 2, ONLY_LMTP = 4 };
+/* The chunk's octets come in any case: a refusal is said behind them. */
+static void
+do_bdat(struct session *session, const struct smtp_command *cmd)
+{
+	unsigned code;
+	const char *why = why_no_data(session, &code);
+
+	if (session->message != NULL)
+		message_chunk(session, cmd->chunk_octets, cmd->is_last);
+	else
+		message_begin_chunked(session, cmd->chunk_octets,
+		    cmd->is_last, why != NULL ? code : 0, why);
+}
+
+/* IN_CHUNKS: also between two chunks of a message. */
+enum { NEEDS_HELLO = 1, ONLY_SMTP = 2, ONLY_LMTP = 4, IN_CHUNKS = 8 };
 
 static const struct {
 	void (*run)(struct session *session, const struct smtp_command *cmd);
 	int needs;
 } verbs[SMTP_VERB_COUNT] = {
-	[SMTP_EHLO] = { do_hello, ONLY_SMTP },
-	[SMTP_HELO] = { do_hello, ONLY_SMTP },
-	[SMTP_LHLO] = { do_hello, ONLY_LMTP },
+	[SMTP_EHLO] = { do_hello, ONLY_SMTP | IN_CHUNKS },
+	[SMTP_HELO] = { do_hello, ONLY_SMTP | IN_CHUNKS },
+	[SMTP_LHLO] = { do_hello, ONLY_LMTP | IN_CHUNKS },
 	[SMTP_MAIL] = { do_mail, NEEDS_HELLO },
 	[SMTP_RCPT] = { do_rcpt, NEEDS_HELLO },
-	[SMTP_DATA] = { do_data, NEEDS_HELLO },
-	[SMTP_BDAT] = { NULL, 0 },	/* CHUNKING is not offered */
-	[SMTP_RSET] = { do_rset, 0 },
-	[SMTP_NOOP] = { do_noop, 0 },
-	[SMTP_QUIT] = { do_quit, 0 },
+	[SMTP_DATA] = { do_data, NEEDS_HELLO | IN_CHUNKS },
+	[SMTP_BDAT] = { do_bdat, IN_CHUNKS },
+	[SMTP_RSET] = { do_rset, IN_CHUNKS },
+	[SMTP_NOOP] = { do_noop, IN_CHUNKS },
+	[SMTP_QUIT] = { do_quit, IN_CHUNKS },
 	[SMTP_VRFY] = { do_vrfy, 0 },
 	[SMTP_EXPN] = { do_expn, 0 },
 	[SMTP_HELP] = { do_help, 0 },
@@ -212,6 +283,9 @@ session_command(struct session *session, struct str line)
 		session_refuse(session, 503, "5.5.1",
 		    session->role == ROLE_LMTP ? "LHLO comes first" :
 		    "EHLO comes first");
+	else if ((needs & IN_CHUNKS) == 0 && session->message != NULL)
+		session_refuse(session, 503, "5.5.1",
+		    "the message is not complete");
 	else
 		verbs[cmd.verb].run(session, &cmd);
 }

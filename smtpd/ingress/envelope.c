@@ -2,6 +2,8 @@
 /* envelope: MAIL and RCPT. Who may send what to whom, directoryd says. */
 #include "smtpd/ingress/session.h"
 
+#include "base/when.h"
+
 #define DIR_DEADLINE_MS 20000
 #define DUPLICATES_LOOKED_AT 1000
 /* A transaction holds no more, however often a recipient is repeated. */
@@ -13,16 +15,15 @@ enum { COUNT_MESSAGES = 0, COUNT_RECIPIENTS = 1 };
 /* ---- MAIL ---- */
 
 static bool
-mail_params_ok(struct session *session, const struct smtp_command *cmd)
+mail_params_ok(struct session *session, const struct smtp_command *cmd,
+    struct smtp_mail_params *params_r)
 {
-	if (cmd->n_params != 0) {
-		session_refuse(session, 555, "5.5.4",
-		    "unknown parameter of MAIL");
-		return false;
-	}
-	if (cmd->body == SMTP_BODY_BINARYMIME) {
-		session_refuse(session, 501, "5.6.1",
-		    "BINARYMIME is not offered");
+	struct smtp_refusal refusal;
+
+	if (smtp_mail_params(cmd, session_offers(session), when_wall_s(),
+	    params_r, &refusal) != 0) {
+		session_refuse(session, refusal.code, refusal.enhanced,
+		    refusal.text);
 		return false;
 	}
 	if (cmd->has_size &&
@@ -31,6 +32,36 @@ mail_params_ok(struct session *session, const struct smtp_command *cmd)
 		return false;
 	}
 	return true;
+}
+
+static uint64_t
+flags_of(const struct smtp_command *cmd,
+    const struct smtp_mail_params *params)
+{
+	static const uint64_t of_body[] = {
+		[SMTP_BODY_NONE] = 0, [SMTP_BODY_7BIT] = 0,
+		[SMTP_BODY_8BITMIME] = QUEUE_F_8BIT,
+		[SMTP_BODY_BINARYMIME] = QUEUE_F_8BIT | QUEUE_F_BINARY,
+	};
+	static const uint64_t of_ret[] = {
+		[SMTP_RET_NONE] = 0, [SMTP_RET_FULL] = QUEUE_F_RET_FULL,
+		[SMTP_RET_HDRS] = QUEUE_F_RET_HDRS,
+	};
+
+	return of_body[cmd->body] | of_ret[params->ret] |
+	    (params->is_utf8 ? (uint64_t)QUEUE_F_UTF8 : 0) |
+	    (params->requires_tls ? (uint64_t)QUEUE_F_REQUIRETLS : 0);
+}
+
+/* What of the transaction the parameters say. */
+static void
+take_params(struct transaction *tx, const struct smtp_command *cmd,
+    const struct smtp_mail_params *params)
+{
+	tx->flags = flags_of(cmd, params);
+	tx->envid = arena_str(tx->arena, params->envid);
+	tx->hold_until_s = params->has_hold ? params->hold_until_s : 0;
+	tx->declared_octets = cmd->has_size ? cmd->size_octets : 0;
 }
 
 static void
@@ -93,6 +124,18 @@ ask_sender(struct session *session)
 	(void)ipc_call(out, -1, DIR_DEADLINE_MS, on_sender, session);
 }
 
+/* RFC 6531 section 3.5: without SMTPUTF8 such an address is 5.6.7. */
+static void
+refuse_address(struct session *session, struct str path, const char *enhanced,
+    const char *text)
+{
+	if (str_has_8bit(path) && str_is_utf8(path))
+		session_refuse(session, 553, "5.6.7",
+		    "this address needs SMTPUTF8 in MAIL");
+	else
+		session_refuse(session, 501, enhanced, text);
+}
+
 /* Canonical text of an address. */
 static struct str
 address_text(struct arena *arena, const struct address *address)
@@ -111,11 +154,12 @@ void
 envelope_mail(struct session *session, const struct smtp_command *cmd)
 {
 	struct transaction *tx = &session->tx;
+	struct smtp_mail_params params;
 	struct err err = ERR_INIT;
 	struct address sender;
 	struct arena *arena;
 
-	if (!mail_params_ok(session, cmd))
+	if (!mail_params_ok(session, cmd, &params))
 		return;
 	if (!front_count(&session->seat, COUNT_MESSAGES, 1,
 	    session->ingress->rate_messages)) {
@@ -124,18 +168,17 @@ envelope_mail(struct session *session, const struct smtp_command *cmd)
 	}
 	arena = arena_new(1024);
 	if (cmd->path.len != 0 &&
-	    address_parse(arena, cmd->path, ADDRESS_DOTS, &sender, &err) !=
-	    0) {
+	    address_parse(arena, cmd->path, ADDRESS_DOTS |
+	    (params.is_utf8 ? ADDRESS_UTF8 : 0), &sender, &err) != 0) {
 		arena_free(&arena);
-		session_refuse(session, 501, "5.1.7", "bad sender address");
+		refuse_address(session, cmd->path, "5.1.7",
+		    "bad sender address");
 		return;
 	}
 	tx->arena = arena;
 	if (cmd->path.len != 0)
 		tx->sender = address_text(arena, &sender);
-	if (cmd->body == SMTP_BODY_8BITMIME)
-		tx->flags |= QUEUE_F_8BIT;
-	tx->declared_octets = cmd->has_size ? cmd->size_octets : 0;
+	take_params(tx, cmd, &params);
 	tx->max_octets = session->ingress->message_max_octets;
 	tx->max_recipients = session->ingress->recipients_max;
 	if (session->account != 0)
@@ -151,6 +194,7 @@ struct asked {
 	struct session *session;
 	struct arena *arena;	/* the transaction's */
 	struct str address;
+	struct smtp_rcpt_params params;
 };
 
 static bool
@@ -168,14 +212,17 @@ is_known(const struct transaction *tx, struct str address)
 }
 
 static void
-rcpt_add(struct session *session, struct str address)
+rcpt_add(struct session *session, const struct asked *asked)
 {
+	struct str address = asked->address;
 	struct transaction *tx = &session->tx;
 	struct recipient *rcpt;
 
 	if (!is_known(tx, address)) {
 		rcpt = arena_new_of(tx->arena, struct recipient);
 		rcpt->address = address;
+		rcpt->notify = asked->params.notify;
+		rcpt->orcpt = asked->params.orcpt;
 		list_add(&tx->recipients, &rcpt->node);
 		tx->recipients_len++;
 	}
@@ -261,11 +308,12 @@ on_rcpt(void *ctx, int code, struct ipc_in *in)
 		return;
 	}
 	if (rcpt_limits_ok(session, address, max_octets, max_recipients))
-		rcpt_add(session, address);
+		rcpt_add(session, asked);
 }
 
 static void
-ask_rcpt(struct session *session, struct str address)
+ask_rcpt(struct session *session, struct str address,
+    const struct smtp_rcpt_params *params)
 {
 	struct ipc_out *out = ipc_begin(child_link(session->ingress->child,
 	    "directoryd"), DIR_RCPT);
@@ -273,6 +321,8 @@ ask_rcpt(struct session *session, struct str address)
 
 	asked->session = session;
 	asked->address = address;
+	asked->params.notify = params->notify;
+	asked->params.orcpt = arena_str(session->tx.arena, params->orcpt);
 	ipc_put_u64(out, session->account);
 	ipc_put_str(out, session->tx.sender);
 	ipc_put_str(out, address);
@@ -285,12 +335,15 @@ void
 envelope_rcpt(struct session *session, const struct smtp_command *cmd)
 {
 	struct transaction *tx = &session->tx;
+	struct smtp_rcpt_params params;
+	struct smtp_refusal refusal;
 	struct err err = ERR_INIT;
 	struct address address;
 
-	if (cmd->n_params != 0) {
-		session_refuse(session, 555, "5.5.4",
-		    "unknown parameter of RCPT");
+	if (smtp_rcpt_params(cmd, session_offers(session), &params,
+	    &refusal) != 0) {
+		session_refuse(session, refusal.code, refusal.enhanced,
+		    refusal.text);
 		return;
 	}
 	if (tx->recipients_len >= session->ingress->recipients_max ||
@@ -305,10 +358,11 @@ envelope_rcpt(struct session *session, const struct smtp_command *cmd)
 		return;
 	}
 	if (address_parse(tx->arena, cmd->path, ADDRESS_BARE_LOCAL |
-	    ADDRESS_DOTS, &address, &err) != 0) {
-		session_refuse(session, 501, "5.1.3",
+	    ADDRESS_DOTS | ((tx->flags & QUEUE_F_UTF8) != 0 ? ADDRESS_UTF8 :
+	    0), &address, &err) != 0) {
+		refuse_address(session, cmd->path, "5.1.3",
 		    "bad recipient address");
 		return;
 	}
-	ask_rcpt(session, address_text(tx->arena, &address));
+	ask_rcpt(session, address_text(tx->arena, &address), &params);
 }

@@ -8,6 +8,7 @@
 #include "mail/build.h"
 #include "mail/hygiene.h"
 #include "mail/scan.h"
+#include "proto/smtp_chunk.h"
 #include "proto/smtp_data.h"
 
 #define WRITE_OCTETS 65536
@@ -17,10 +18,13 @@
 #define RATE_GRACE_MS 120000
 #define RATE_OCTETS_PER_S 256
 #define RCPT_OVERHEAD 24
+#define CHUNK_OVER_MAX (1U << 20)
 
 struct message {
 	struct session *session;
-	struct smtp_data data;
+	bool is_chunked;
+	struct smtp_data data;		/* DATA */
+	struct smtp_chunk chunk;	/* BDAT */
 	struct hygiene *hygiene;
 	struct scan *scan;
 	struct buf out;			/* on its way to the file */
@@ -30,7 +34,7 @@ struct message {
 	unsigned char sha256[32];
 	int read_fd;
 	uint64_t started_ms;
-	bool is_open;			/* 354 was said, data is awaited */
+	bool is_open;			/* data is awaited */
 	/* The first thing that went wrong; code 0: nothing yet. */
 	unsigned code;
 	const char *enhanced;
@@ -67,14 +71,16 @@ message_free(struct message *message)
 	free(message);
 }
 
-/* Answer: once, or once a recipient in LMTP (RFC 2033 section 4.2). */
+/* Answer: once, or at the end once a recipient in LMTP (RFC 2033 section
+ * 4.2). */
 static void
 answer(struct message *message, unsigned code, const char *enhanced,
     const char *text)
 {
 	struct session *session = message->session;
-	size_t n = session->role == ROLE_LMTP ? session->tx.recipients_len :
-	    1;
+	bool is_whole = !message->is_chunked || message->chunk.is_last;
+	size_t n = session->role == ROLE_LMTP && is_whole ?
+	    session->tx.recipients_len : 1;
 	struct buf buf;
 
 	if (code != 250)
@@ -209,6 +215,7 @@ put_trace(struct message *message, struct buf *trace)
 		.has_esmtp = session->has_ehlo,
 		.has_tls = conn_has_tls(session->conn),
 		.has_auth = session->account != 0,
+		.has_utf8 = (session->tx.flags & QUEUE_F_UTF8) != 0,
 		.tls = conn_tls_text(session->conn),
 		.date = date,
 	};
@@ -251,7 +258,12 @@ submit(struct message *message)
 	left = send_rcpts_ahead(message, tx_id, IPC_PAYLOAD_MAX - trace.len -
 	    summary.len - session->tx.sender.len - session->tx.envid.len -
 	    1024);
-	flags = session->tx.flags | (session->account != 0 ? QUEUE_F_SUBMISSION : 0U);
+	flags = session->tx.flags |
+	    (session->account != 0 ? QUEUE_F_SUBMISSION : 0U);
+	/* RFC 8689 section 4: REQUIRETLS is stronger than the field. */
+	if (hygiene_notes(message->hygiene)->has_tls_optional &&
+	    (flags & QUEUE_F_REQUIRETLS) == 0)
+		flags |= QUEUE_F_TLS_OPTIONAL;
 	out = ipc_begin(link_to(message, "queued"), QUEUE_SUBMIT);
 	ipc_put_u64(out, tx_id);
 	ipc_put_str(out, session->tx.sender);
@@ -459,7 +471,8 @@ check_verdict(struct message *message)
 	const struct hygiene_notes *notes = hygiene_notes(message->hygiene);
 	struct err err = ERR_INIT;
 
-	switch (message->data.verdict) {
+	switch (message->is_chunked ? message->chunk.verdict :
+	    message->data.verdict) {
 	case SMTP_DATA_OK:
 		break;
 	case SMTP_DATA_BAD_LINE_END:
@@ -505,7 +518,42 @@ is_too_slow(const struct message *message)
 	uint64_t ms = when_mono_ms() - message->started_ms;
 
 	return ms > RATE_GRACE_MS && (message->data.size_octets +
-	    message->data.dropped_octets) * 1000 / ms < RATE_OCTETS_PER_S;
+	    message->data.dropped_octets + message->chunk.size_octets +
+	    message->chunk.dropped_octets) * 1000 / ms < RATE_OCTETS_PER_S;
+}
+
+/* The next piece of what comes. True: that was its end. */
+static bool
+next_piece(struct message *message, struct str in, struct str *span_r,
+    size_t *used_r)
+{
+	if (message->is_chunked)
+		return smtp_chunk_next(&message->chunk, in, span_r, used_r);
+	return smtp_data_next(&message->data, in, span_r, used_r) ==
+	    SMTP_DATA_END;
+}
+
+/* RFC 3030 section 2: each chunk is answered. */
+static void
+end_of_chunk(struct message *message)
+{
+	struct session *session = message->session;
+	char text[64];
+
+	message->is_open = false;
+	if (message->chunk.is_last && message->code == 0) {
+		end_of_data(message);
+		return;
+	}
+	if (message->chunk.verdict != SMTP_DATA_OK)
+		check_verdict(message);
+	if (message->code != 0) {
+		answer_failure(message);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%llu octets so far",
+	    (unsigned long long)message->chunk.size_octets);
+	session_reply(session, 250, "2.0.0", text);
 }
 
 bool
@@ -513,20 +561,24 @@ message_input(struct message *message)
 {
 	struct session *session = message->session;
 	struct str in = conn_input(session->conn), span;
-	enum smtp_data_result got = SMTP_DATA_MORE;
+	bool is_end = message->is_chunked && message->chunk.left_octets == 0;
 	size_t used, total = 0;
 
-	if (in.len == 0)
+	if (in.len == 0 && !is_end)
 		return false;
-	while (got == SMTP_DATA_MORE && total < in.len) {
-		got = smtp_data_next(&message->data, str_sub(in, total,
-		    in.len), &span, &used);
+	while (total < in.len || is_end) {
+		is_end = next_piece(message, str_sub(in, total, in.len),
+		    &span, &used);
 		take_span(message, span);
 		total += used;
+		if (is_end)
+			break;
 	}
 	conn_consume(session->conn, total);
 	conn_deadline(session->conn, session->ingress->timeout_ms);
-	if (got == SMTP_DATA_END)
+	if (is_end && message->is_chunked)
+		end_of_chunk(message);
+	else if (is_end)
 		end_of_data(message);
 	else if (is_too_slow(message))
 		session_bye(session, "4.4.2", "too slow");
@@ -542,40 +594,132 @@ on_created(void *ctx, int code, struct ipc_in *in)
 
 	if (!answered(message))
 		return;
-	if (code == ERR_LIMIT) {
-		answer(message, 452, "4.3.1", "the disk is full");
+	if (code == ERR_LIMIT)
+		fail(message, 452, "4.3.1", "the disk is full");
+	else if (code != 0)
+		fail(message, 451, "4.3.0", "try again later");
+	if (code != 0 && !message->is_chunked) {
+		answer_failure(message);
 		return;
 	}
-	if (code != 0) {
-		answer(message, 451, "4.3.0", "try again later");
-		return;
+	if (code == 0) {
+		message->handle = ipc_get_u64(in);
+		message->write_fd = ipc_take_fd(in);
 	}
-	message->handle = ipc_get_u64(in);
-	message->write_fd = ipc_take_fd(in);
 	message->is_open = true;
 	message->started_ms = when_mono_ms();
-	session_reply(message->session, 354, NULL,
-	    "end with <CR><LF>.<CR><LF>");
+	if (!message->is_chunked) {
+		session_reply(message->session, 354, NULL,
+		    "end with <CR><LF>.<CR><LF>");
+		return;
+	}
+	session_go_on(message->session);
+	/* A chunk without octets: no input will call us. */
+	if (message->chunk.left_octets == 0)
+		(void)message_input(message);
 }
 
-void
-message_begin(struct session *session)
+static struct message *
+message_new(struct session *session)
 {
 	struct message *message = calloc(1, sizeof(*message));
-	struct ipc_out *out;
 
 	invariant(message != NULL);
 	message->session = session;
 	message->write_fd = -1;
 	message->read_fd = -1;
 	smtp_data_init(&message->data, session->tx.max_octets);
+	smtp_chunk_init(&message->chunk, session->tx.max_octets,
+	    (session->tx.flags & QUEUE_F_BINARY) != 0);
 	message->hygiene = hygiene_new(session->ingress->hostname,
 	    session->role == ROLE_SUBMISSION, take_clean, message);
 	message->scan = scan_new();
 	buf_init(&message->out, WRITE_OCTETS);
 	session->message = message;
-	out = ipc_begin(link_to(message, "blobd"), BLOB_CREATE);
-	ipc_put_u64(out, session->tx.declared_octets);
-	session_wait(session);
+	return message;
+}
+
+static void
+ask_for_file(struct message *message)
+{
+	struct ipc_out *out = ipc_begin(link_to(message, "blobd"),
+	    BLOB_CREATE);
+
+	ipc_put_u64(out, message->session->tx.declared_octets);
+	session_wait(message->session);
 	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_created, message);
+}
+
+void
+message_begin(struct session *session)
+{
+	ask_for_file(message_new(session));
+}
+
+/* ---- chunks ---- */
+
+/* Room for what may still come; a chunk far over it is not worth reading. */
+static bool
+is_hopeless(const struct message *message, uint64_t octets)
+{
+	uint64_t room = message->chunk.max_octets -
+	    message->chunk.size_octets;
+
+	return octets > room && octets - room > CHUNK_OVER_MAX;
+}
+
+static void
+chunk_begin(struct message *message, uint64_t octets, bool is_last)
+{
+	if (is_hopeless(message, octets)) {
+		session_bye(message->session, "5.3.4",
+		    "the chunk is far too big");
+		return;
+	}
+	smtp_chunk_begin(&message->chunk, octets, is_last);
+}
+
+void
+message_chunk(struct session *session, uint64_t octets, bool is_last)
+{
+	struct message *message = session->message;
+
+	chunk_begin(message, octets, is_last);
+	message->is_open = true;
+}
+
+void
+message_begin_chunked(struct session *session, uint64_t octets, bool is_last,
+    unsigned code, const char *why)
+{
+	struct message *message = message_new(session);
+
+	message->is_chunked = true;
+	message->started_ms = when_mono_ms();
+	if (code != 0) {
+		message->chunk.max_octets =
+		    session->ingress->message_max_octets;
+		fail(message, code, "5.5.1", why);
+		session->errors++;
+	}
+	chunk_begin(message, octets, is_last);
+	if (session->is_closing)
+		return;
+	if (code != 0)
+		message->is_open = true;
+	else
+		ask_for_file(message);
+}
+
+bool
+message_is_between_chunks(const struct message *message)
+{
+	return message->is_chunked && !message->is_open;
+}
+
+void
+message_abort(struct session *session)
+{
+	if (session->message != NULL)
+		message_free(session->message);
 }

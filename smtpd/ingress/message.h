@@ -2,7 +2,7 @@
 /*
  * message: the octets between DATA and its answer.
  *
- * Story. blobd makes a file; then 354. The octets stream through the unframer
+ * Story. blobd makes a file; then 354 (BDAT: the first chunk is read). The octets stream through the unframer
  * (strict ends), hygiene (fields only we may write), into the file and past
  * the MIME scanner. At the end the checks that need the whole message are
  * made, the file is sealed, queued takes it, and the client hears 250 with
@@ -20,7 +20,22 @@
 
 void message_begin(struct session *session);
 
-/* True between 354 and the end of data. NULL: false. */
+/*
+ * The first BDAT, and the next ones. Each chunk is answered; the last one as
+ * the end of data is. A chunk that is refused (code not 0, or an earlier
+ * failure) is read and dropped, then the refusal is said and the transaction
+ * is over.
+ */
+void message_begin_chunked(struct session *session, uint64_t octets,
+    bool is_last, unsigned code, const char *why);
+void message_chunk(struct session *session, uint64_t octets, bool is_last);
+bool message_is_between_chunks(const struct message *message);
+
+/* Forget a message whose chunks are not all there (RSET, EHLO, the end). No
+ * call may be under way. */
+void message_abort(struct session *session);
+
+/* True between 354 (BDAT) and the end of data (of the chunk). NULL: false. */
 bool message_wants_input(const struct message *message);
 
 /* Take what is in the connection's input. False: nothing was there. */

@@ -140,7 +140,10 @@ session_new(struct ingress *ingress, const struct front_seat *seat, int fd,
 void
 session_stop(struct session *session)
 {
-	if (session->message == NULL && !session->is_busy)
+	/* Between two chunks nothing has been promised. */
+	if ((session->message == NULL ||
+	    message_is_between_chunks(session->message)) &&
+	    !session->is_busy)
 		session_bye(session, "4.3.2", "this server is stopping");
 }
 
@@ -165,8 +168,14 @@ void
 session_reply(struct session *session, unsigned code, const char *enhanced,
     const char *text)
 {
-	session->is_busy = false;
 	put_reply(session, code, enhanced, text);
+	session_go_on(session);
+}
+
+void
+session_go_on(struct session *session)
+{
+	session->is_busy = false;
 	if (session->is_gone || session->is_closing)
 		return;
 	conn_pause(session->conn, false);
@@ -229,6 +238,7 @@ session_reset(struct session *session)
 {
 	struct transaction *tx = &session->tx;
 
+	message_abort(session);
 	arena_free(&tx->arena);
 	*tx = (struct transaction){ .arena = NULL };
 	list_init(&tx->recipients);

@@ -19,7 +19,9 @@
  * Process.    smtpd ingress.
  * RFC.        RFC 5321, RFC 2033 (LMTP), RFC 2920 (PIPELINING), RFC 1870
  *             (SIZE), RFC 6152 (8BITMIME), RFC 2034, RFC 3207, RFC 4954,
- *             RFC 6409 (submission).
+ *             RFC 6409 (submission), RFC 3030 (CHUNKING), RFC 3461 (DSN),
+ *             RFC 6531 (SMTPUTF8), RFC 8689 (REQUIRETLS), RFC 4865
+ *             (FUTURERELEASE), RFC 9422 (LIMITS).
  */
 #ifndef INGRESS_SESSION_H
 #define INGRESS_SESSION_H
@@ -30,6 +32,7 @@
 #include "mail/address.h"
 #include "proto/line.h"
 #include "proto/smtp.h"
+#include "proto/smtp_params.h"
 
 struct message;
 
@@ -120,7 +123,10 @@ void session_stop(struct session *session);
 void session_reply(struct session *session, unsigned code,
     const char *enhanced, const char *text);
 
-/* The same for a client's mistake: too many end the session. */
+/* Nothing is to be said yet: read on. */
+void session_go_on(struct session *session);
+
+/* session_reply() for a client's mistake: too many end the session. */
 void session_refuse(struct session *session, unsigned code,
     const char *enhanced, const char *text);
 
@@ -135,6 +141,9 @@ bool session_answered(struct session *session);
 
 /* Forget the transaction (RSET, after data, EHLO). */
 void session_reset(struct session *session);
+
+/* SMTP_X_*: what EHLO offered. */
+unsigned session_offers(const struct session *session);
 
 /* commands.c */
 void session_command(struct session *session, struct str line);
