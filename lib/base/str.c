@@ -181,6 +181,17 @@ str_is_printable(struct str s)
 }
 
 bool
+str_is_text(struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return false;
+	return str_is_utf8(s);
+}
+
+bool
 str_has_8bit(struct str s)
 {
 	uint64_t word;

@@ -69,6 +69,9 @@ int str_to_u64(struct str s, uint64_t max, uint64_t *value_r);
 /* True when s holds only octets 0x20 to 0x7e. */
 bool str_is_printable(struct str s);
 
+/* True for UTF-8 on one line: without C0 controls and DEL. */
+bool str_is_text(struct str s);
+
 /* True for well-formed UTF-8 without NUL (RFC 3629). */
 bool str_is_utf8(struct str s);
 

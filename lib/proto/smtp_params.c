@@ -169,7 +169,7 @@ rcpt_orcpt(struct reading *r, struct str value)
 		    !ascii_is_digit(type.p[i]) && type.p[i] != '-')
 			return bad(r, "ORCPT malformed");
 	if (!is_xtext(address) && !(str_eq_nocase(type, STR("utf-8")) &&
-	    str_is_utf8(address) && str_is_printable(address)))
+	    str_is_text(address)))
 		return bad(r, "ORCPT malformed");
 	r->rcpt->orcpt = value;
 	return 0;

@@ -5,7 +5,9 @@
 #include "proto/line.h"
 #include "proto/sasl.h"
 #include "proto/smtp.h"
+#include "proto/smtp_chunk.h"
 #include "proto/smtp_data.h"
+#include "proto/smtp_params.h"
 
 static void
 test_commands(void **state)
@@ -393,6 +395,165 @@ test_sasl(void **state)
 	buf_fini(&out);
 }
 
+/* "MAIL FROM:<a@b> ..." with every extension offered but those in without. */
+static int
+mail_of(const char *params, unsigned offered, struct smtp_mail_params *mail,
+    struct smtp_refusal *refusal)
+{
+	struct smtp_command cmd;
+	static char line[4096];
+
+	(void)snprintf(line, sizeof(line), "MAIL FROM:<a@b> %s", params);
+	assert_int_equal(smtp_parse(str_of(line), &cmd, refusal), 0);
+	return smtp_mail_params(&cmd, offered, 1795322730, mail, refusal);
+}
+
+static void
+test_mail_extensions(void **state)
+{
+	static const struct {
+		const char *in;
+		unsigned code;		/* 0: good */
+	} cases[] = {
+		{ "RET=FULL ENVID=QQ+2B314 SMTPUTF8 REQUIRETLS", 0 },
+		{ "ret=hdrs HOLDFOR=3600", 0 },
+		{ "HOLDUNTIL=2026-11-23T09:00:00Z", 0 },
+		{ "HOLDUNTIL=2026-11-23T09:00:00+09:00;C", 0 },
+		{ "HOLDUNTIL=2026-11-23;C", 501 },
+		{ "HOLDUNTIL=2027-11-23T09:00:00Z", 501 },
+		{ "HOLDFOR=99999999", 501 },
+		{ "HOLDFOR=1 HOLDUNTIL=2026-11-23T09:00:00Z", 501 },
+		{ "HOLDFOR=-1", 501 },
+		{ "RET=BODY", 501 },
+		{ "RET", 501 },
+		{ "ENVID=a+0Ab", 501 },
+		{ "ENVID=a+4", 501 },
+		{ "SMTPUTF8=1", 501 },
+		{ "MT-PRIORITY=3", 555 },
+	};
+	struct smtp_mail_params mail;
+	struct smtp_refusal refusal;
+	size_t i;
+	int rc;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		refusal.code = 0;
+		rc = mail_of(cases[i].in, ~0U, &mail, &refusal);
+		if (rc != (cases[i].code != 0 ? ERR_SYNTAX : 0) ||
+		    refusal.code != cases[i].code)
+			fail_msg("%s: %u", cases[i].in, refusal.code);
+	}
+	assert_int_equal(mail_of("RET=FULL ENVID=x SMTPUTF8", ~0U, &mail,
+	    &refusal), 0);
+	assert_true(mail.is_utf8 && !mail.requires_tls);
+	assert_int_equal(mail.ret, SMTP_RET_FULL);
+	assert_true(str_eq(mail.envid, STR("x")));
+	assert_int_equal(mail_of("HOLDFOR=60", ~0U, &mail, &refusal), 0);
+	assert_int_equal(mail.hold_until_s, 1795322790);
+	assert_int_equal(mail_of("HOLDFOR=60", SMTP_X_DSN, &mail, &refusal),
+	    ERR_SYNTAX);
+	assert_int_equal(refusal.code, 555);
+}
+
+static void
+test_rcpt_extensions(void **state)
+{
+	static const struct {
+		const char *in;
+		int want;		/* notify, or -1 */
+	} cases[] = {
+		{ "NOTIFY=NEVER", SMTP_NOTIFY_NEVER },
+		{ "notify=success,Failure", SMTP_NOTIFY_SUCCESS |
+		    SMTP_NOTIFY_FAILURE },
+		{ "NOTIFY=DELAY ORCPT=rfc822;a+2Bb@c", SMTP_NOTIFY_DELAY },
+		{ "ORCPT=utf-8;\xe9\x88\xb4@c", 0 },
+		{ "ORCPT=rfc822;\xe9\x88\xb4@c", -1 },
+		{ "NOTIFY=NEVER,DELAY", -1 },
+		{ "NOTIFY=", -1 },
+		{ "NOTIFY=SUCCESS,", -1 },
+		{ "NOTIFY=MAYBE", -1 },
+		{ "ORCPT=a@b", -1 },
+		{ "ORCPT=rfc822;", -1 },
+		{ "ORCPT=rfc 822;a", -1 },
+		{ "ORCPT=rfc822;a+0D+0Ab", -1 },
+	};
+	struct smtp_rcpt_params rcpt;
+	struct smtp_refusal refusal;
+	struct smtp_command cmd;
+	char line[256];
+	size_t i;
+	int rc;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		(void)snprintf(line, sizeof(line), "RCPT TO:<a@b> %s",
+		    cases[i].in);
+		rc = smtp_parse(str_of(line), &cmd, &refusal);
+		if (rc == 0)
+			rc = smtp_rcpt_params(&cmd, SMTP_X_DSN, &rcpt,
+			    &refusal);
+		if (rc != (cases[i].want == -1 ? ERR_SYNTAX : 0) ||
+		    (rc == 0 && (int)rcpt.notify != cases[i].want))
+			fail_msg("%s", cases[i].in);
+	}
+}
+
+/* The verdict of octets cut into chunks of n, LAST with the rest. */
+static enum smtp_data_verdict
+chunks_of(struct str in, size_t n, uint64_t max, bool is_binary,
+    uint64_t *size_r)
+{
+	struct smtp_chunk chunk;
+	struct str span;
+	size_t len, used;
+
+	smtp_chunk_init(&chunk, max, is_binary);
+	do {
+		len = in.len < n ? in.len : n;
+		smtp_chunk_begin(&chunk, len, len == in.len);
+		while (!smtp_chunk_next(&chunk, str_sub(in, 0, 1), &span,
+		    &used))
+			in = str_sub(in, used, in.len);
+		in = str_sub(in, used, in.len);
+	} while (in.len != 0);
+	*size_r = chunk.size_octets;
+	return chunk.verdict;
+}
+
+static void
+test_chunks(void **state)
+{
+	static const struct {
+		struct str in;
+		bool is_binary;
+		enum smtp_data_verdict want;
+	} cases[] = {
+		{ { "a: b\r\n\r\nc\r\n", 11 }, false, SMTP_DATA_OK },
+		{ { "a: b\r\n.\r\nc", 10 }, false, SMTP_DATA_OK },
+		{ { "", 0 }, false, SMTP_DATA_OK },
+		{ { "a\nb", 3 }, false, SMTP_DATA_BAD_LINE_END },
+		{ { "a\rb", 3 }, false, SMTP_DATA_BAD_LINE_END },
+		{ { "a\r\r\n", 4 }, false, SMTP_DATA_BAD_LINE_END },
+		{ { "a\r", 2 }, false, SMTP_DATA_BAD_LINE_END },
+		{ { "a\r\0\n", 4 }, true, SMTP_DATA_OK },
+	};
+	uint64_t size;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(cases); i++)
+		for (n = 1; n < 13; n++) {
+			assert_int_equal(chunks_of(cases[i].in, n, 100,
+			    cases[i].is_binary, &size), cases[i].want);
+			if (cases[i].want == SMTP_DATA_OK)
+				assert_int_equal(size, cases[i].in.len);
+		}
+	assert_int_equal(chunks_of(STR("0123456789"), 3, 9, false, &size),
+	    SMTP_DATA_TOO_BIG);
+	assert_int_equal(size, 9);
+}
+
 int
 main(void)
 {
@@ -405,6 +566,9 @@ main(void)
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_data),
 		cmocka_unit_test(test_data_blocks),
+		cmocka_unit_test(test_mail_extensions),
+		cmocka_unit_test(test_rcpt_extensions),
+		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_sasl),
 	};
 

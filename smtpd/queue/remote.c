@@ -361,7 +361,7 @@ clean(struct str s)
 	/* A cut may have gone through a character. */
 	while (s.len != 0 && !str_is_utf8(s))
 		s.len--;
-	return str_is_printable(s) ? s : STR("");
+	return str_is_text(s) ? s : STR("");
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "proto/line.h"
 #include "proto/smtp.h"
+#include "proto/smtp_params.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,6 +22,21 @@ check_str(struct str s)
 }
 
 static void
+check_extensions(const struct smtp_command *cmd)
+{
+	struct smtp_refusal refusal = { 0 };
+	struct smtp_mail_params mail;
+	struct smtp_rcpt_params rcpt;
+
+	if (smtp_mail_params(cmd, ~0U, 1795322730, &mail, &refusal) != 0)
+		invariant(refusal.code == 501 || refusal.code == 555);
+	else
+		check_str(mail.envid);
+	if (smtp_rcpt_params(cmd, ~0U, &rcpt, &refusal) == 0)
+		check_str(rcpt.orcpt);
+}
+
+static void
 check_command(struct str line)
 {
 	struct smtp_command cmd;
@@ -32,6 +48,7 @@ check_command(struct str line)
 		return;
 	}
 	invariant(cmd.verb < SMTP_VERB_COUNT);
+	check_extensions(&cmd);
 	check_str(cmd.arg);
 	check_str(cmd.path);
 	check_str(cmd.auth);
