@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: ISC */
-/* SEARCH and UID SEARCH: the walk over the mailbox, level by level. */
+/*
+ * SEARCH, SORT and THREAD, and their UID forms: the walk over the mailbox,
+ * level by level. What SORT and THREAD have found they order in steps.
+ */
 #include "imapd/engine/engine_int.h"
 #include "imapd/engine/search.h"
 #include "imapd/engine/search_result.h"
+#include "imapd/engine/sorter.h"
+#include "imapd/engine/thread.h"
 
 #define TEXT_SLICE (128U << 10)
 #define BADCHARSET "[BADCHARSET (US-ASCII UTF-8 ISO-2022-JP Shift_JIS " \
@@ -13,6 +18,9 @@ struct search_job {
 	struct search_result result;
 	unsigned returns;		/* enum imap_search_return */
 	bool is_extended;		/* ESEARCH instead of SEARCH */
+	struct sorter *sorter;		/* SORT */
+	struct thread *thread;		/* THREAD */
+	bool needs_summary;		/* of what is found */
 	size_t index;			/* the next message */
 	size_t hint;
 	const struct store_msg *msgs;	/* for this run */
@@ -35,6 +43,8 @@ search_cleanup(struct imap_session *s)
 	message_fini(&job->message);
 	search_free(&job->search);
 	result_fini(&job->result);
+	sorter_free(&job->sorter);
+	thread_free(&job->thread);
 }
 
 /* RFC 5182 section 2.1: a search that answers NO leaves "$" empty. */
@@ -55,11 +65,18 @@ choose_form(struct imap_session *s, struct search_job *job)
 
 	job->returns = search->returns;
 	job->is_extended = search->has_return ||
-	    (s->enabled & IMAP_ENABLED_REV2) != 0;
+	    (s->cmd.info->id == IMAP_SEARCH &&
+	    (s->enabled & IMAP_ENABLED_REV2) != 0);
 	if (!search->has_return)
 		job->returns = IMAP_RETURN_ALL;
-	if (!job->is_extended)
+	if (search->n_sort != 0)
+		job->sorter = sorter_new(search);
+	else if (search->thread != IMAP_THREAD_NONE)
+		job->thread = thread_new(search->thread);
+	else if (!job->is_extended)
 		buf_add_cstr(&s->out, "* SEARCH");
+	job->needs_summary = job->thread != NULL ||
+	    sorter_needs_summary(search);
 }
 
 static struct search_job *
@@ -71,6 +88,7 @@ search_begin(struct imap_session *s)
 
 	/* RFC 6855 section 3 */
 	if ((s->enabled & IMAP_ENABLED_UTF8) != 0 &&
+	    s->cmd.info->id == IMAP_SEARCH &&
 	    s->cmd.u.search.charset.len != 0) {
 		imap_reply(s, "BAD", "No CHARSET after UTF8=ACCEPT");
 		return NULL;
@@ -204,8 +222,19 @@ next_message(struct search_job *job)
 static void
 put_match(struct imap_session *s, struct search_job *job)
 {
-	result_add(&job->result, (uint32_t)job->index + 1, job->msg.modseq);
-	if (job->is_extended)
+	uint32_t number = (uint32_t)job->index + 1;
+	int ret = 0;
+
+	if (job->sorter != NULL)
+		ret = sorter_add(job->sorter, number, &job->msg,
+		    &job->message);
+	else if (job->thread != NULL)
+		ret = thread_add(job->thread, number, &job->msg,
+		    &job->message);
+	if (ret != 0)
+		imap_reply(s, "NO", "[LIMIT] Too many messages");
+	result_add(&job->result, number, job->msg.modseq);
+	if (job->is_extended || job->sorter != NULL || job->thread != NULL)
 		return;
 	buf_add_char(&s->out, ' ');
 	buf_add_u64(&s->out, s->cmd.is_uid ? job->msg.uid : job->index + 1);
@@ -255,6 +284,9 @@ look(struct imap_session *s, struct search_job *job)
 	}
 	if (job->text == NULL || job->level == SEARCH_BODY) {
 		answer = search_eval(job->search, job->level);
+		if (answer == SEARCH_YES && job->needs_summary &&
+		    job->level == SEARCH_ROW)
+			return read_more(s, job);
 		if (answer != SEARCH_UNKNOWN || job->level == SEARCH_BODY) {
 			if (answer == SEARCH_YES)
 				put_match(s, job);
@@ -270,8 +302,9 @@ search_go(struct imap_session *s, struct search_job *job)
 {
 	unsigned n = 0;
 
-	while (job->index < s->view->count &&
-	    !result_is_enough(&job->result, job->returns)) {
+	while (job->index < s->view->count && s->reply.len == 0 &&
+	    (job->sorter != NULL ||
+	    !result_is_enough(&job->result, job->returns))) {
 		if (imap_is_full(s) ||
 		    (++n % 32 == 0 && engine_slice_over(s->host)) ||
 		    !look(s, job))
@@ -280,22 +313,87 @@ search_go(struct imap_session *s, struct search_job *job)
 	return true;
 }
 
+/* A step of bringing what was found in order; true: it is. */
+static bool
+order_go(struct imap_session *s, struct search_job *job)
+{
+	bool is_done = false;
+
+	while (!is_done && s->reply.len == 0) {
+		if (engine_slice_over(s->host))
+			return false;
+		is_done = job->sorter != NULL ? sorter_step(job->sorter) :
+		    job->thread == NULL || thread_step(job->thread);
+	}
+	return true;
+}
+
+/* RFC 5256 section 4 */
+static void
+put_sorted(struct imap_session *s, const uint32_t *numbers, size_t count)
+{
+	size_t i;
+
+	buf_add_cstr(&s->out, "* SORT");
+	for (i = 0; i < count; i++) {
+		buf_add_char(&s->out, ' ');
+		buf_add_u64(&s->out, s->cmd.is_uid ?
+		    s->view->uids[numbers[i] - 1] : numbers[i]);
+	}
+}
+
+static void
+put_threads(struct imap_session *s, struct search_job *job)
+{
+	buf_add_cstr(&s->out, "* THREAD");
+	if (job->result.count != 0)
+		buf_add_char(&s->out, ' ');
+	thread_put(job->thread, s->view, s->cmd.is_uid, &s->out);
+	buf_add_cstr(&s->out, "\r\n");
+}
+
+static void
+put_modseq(struct imap_session *s, const struct search_job *job)
+{
+	/* RFC 7162 sections 3.1.5 and 3.1.6 */
+	if (s->cmd.u.search.has_modseq && job->result.count != 0)
+		buf_addf(&s->out, " (MODSEQ %llu)",
+		    (unsigned long long)job->result.modseq);
+	buf_add(&s->out, "\r\n", 2);
+}
+
+static void
+put_sort(struct imap_session *s, struct search_job *job,
+    struct result_form *form)
+{
+	form->numbers = sorter_numbers(job->sorter, &form->count);
+	if (job->is_extended) {
+		result_put(&s->out, &job->result, s->view, form);
+		return;
+	}
+	put_sorted(s, form->numbers, form->count);
+	put_modseq(s, job);
+}
+
 static void
 put_result(struct imap_session *s, struct search_job *job)
 {
 	const struct imap_search *search = &s->cmd.u.search;
-	const struct result_form form = {
+	struct result_form form = {
 		.tag = s->cmd.tag, .is_uid = s->cmd.is_uid,
 		.has_modseq = search->has_modseq, .returns = job->returns,
 		.partial = search->partial,
 	};
 
-	if (!job->is_extended) {
-		/* RFC 7162 section 3.1.5 */
-		if (search->has_modseq && job->result.count != 0)
-			buf_addf(&s->out, " (MODSEQ %llu)",
-			    (unsigned long long)job->result.modseq);
-		buf_add(&s->out, "\r\n", 2);
+	if (s->reply.len != 0 && (job->sorter != NULL ||
+	    job->thread != NULL))
+		return;
+	if (job->sorter != NULL) {
+		put_sort(s, job, &form);
+	} else if (job->thread != NULL) {
+		put_threads(s, job);
+	} else if (!job->is_extended) {
+		put_modseq(s, job);
 	} else if (job->returns != IMAP_RETURN_SAVE && s->reply.len == 0) {
 		result_put(&s->out, &job->result, s->view, &form);
 	}
@@ -326,6 +424,8 @@ imap_run_search(struct imap_session *s)
 		    keep_row(job) != READ_OK)
 			next_message(job);
 		store_reader_end(&job->reader);
+		if (is_done)
+			is_done = order_go(s, job);
 		if (!is_done && s->reply.len == 0)
 			return RUN_MORE;
 	}

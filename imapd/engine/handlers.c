@@ -28,6 +28,8 @@ const struct imap_handler imap_handlers[IMAP_COMMAND_COUNT] = {
 	[IMAP_LSUB] = { .run = imap_run_lsub },
 	[IMAP_EXPUNGE] = { .run = imap_run_expunge },
 	[IMAP_SEARCH] = { .run = imap_run_search, .keeps_numbers = true },
+	[IMAP_SORT] = { .run = imap_run_search, .keeps_numbers = true },
+	[IMAP_THREAD] = { .run = imap_run_search, .keeps_numbers = true },
 	[IMAP_FETCH] = { .run = imap_run_fetch, .keeps_numbers = true },
 	[IMAP_STORE] = { .run = imap_run_store, .keeps_numbers = true },
 	[IMAP_COPY] = { .run = imap_run_copy },

@@ -55,6 +55,20 @@ last_of(const struct search_result *result)
 	return result->ranges[result->n_ranges - 1].last;
 }
 
+/* RFC 5267 section 3: of SORT it is the first and the last in its order. */
+static uint32_t
+min_of(const struct search_result *result, const struct result_form *form)
+{
+	return form->numbers != NULL ? form->numbers[0] : first_of(result);
+}
+
+static uint32_t
+max_of(const struct search_result *result, const struct result_form *form)
+{
+	return form->numbers != NULL ? form->numbers[form->count - 1] :
+	    last_of(result);
+}
+
 /* What the client knows message number by. */
 static uint32_t
 name_of(const struct imap_view *view, bool is_uid, uint32_t number)
@@ -65,15 +79,21 @@ name_of(const struct imap_view *view, bool is_uid, uint32_t number)
 /* Those at positions first to last (from 1) as a set. */
 static void
 put_set(struct buf *out, const struct search_result *result,
-    const struct imap_view *view, bool is_uid, uint64_t first, uint64_t last)
+    const struct imap_view *view, const struct result_form *form,
+    uint64_t first, uint64_t last)
 {
+	bool is_uid = form->is_uid;
 	struct imap_set_writer writer;
 	uint64_t at = 1;
 	uint32_t n;
 	size_t i;
 
 	imap_set_writer_init(&writer, out);
-	for (i = 0; i < result->n_ranges && at <= last; i++)
+	for (; form->numbers != NULL && at <= form->count && at <= last; at++)
+		if (at >= first)
+			imap_set_writer_add(&writer, name_of(view, is_uid,
+			    form->numbers[at - 1]));
+	for (i = 0; form->numbers == NULL && i < result->n_ranges && at <= last; i++)
 		for (n = result->ranges[i].first;
 		    n <= result->ranges[i].last && at <= last; n++, at++)
 			if (at >= first)
@@ -100,7 +120,7 @@ put_partial(struct buf *out, const struct search_result *result,
 	if (first > last || first > result->count)
 		buf_add_cstr(out, "NIL");
 	else
-		put_set(out, result, view, form->is_uid, first, last);
+		put_set(out, result, view, form, first, last);
 	buf_add_char(out, ')');
 }
 
@@ -134,13 +154,13 @@ put_found(struct buf *out, const struct search_result *result,
 
 	if ((returns & IMAP_RETURN_MIN) != 0)
 		put_item(out, " MIN ", name_of(view, form->is_uid,
-		    first_of(result)));
+		    min_of(result, form)));
 	if ((returns & IMAP_RETURN_MAX) != 0)
 		put_item(out, " MAX ", name_of(view, form->is_uid,
-		    last_of(result)));
+		    max_of(result, form)));
 	if ((returns & IMAP_RETURN_ALL) != 0) {
 		buf_add_cstr(out, " ALL ");
-		put_set(out, result, view, form->is_uid, 1, UINT64_MAX);
+		put_set(out, result, view, form, 1, UINT64_MAX);
 	}
 	if (form->has_modseq)
 		put_item(out, " MODSEQ ", modseq_of(result, returns));

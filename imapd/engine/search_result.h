@@ -8,7 +8,7 @@
  * Lifetime.   result_init() -> result_add()* -> result_put(), result_save()
  *             -> result_fini().
  * Units.      Message numbers; UIDs only when written.
- * RFC.        RFC 4731 (ESEARCH), RFC 5182 ("$"), RFC 7162 section 3.1.5
+ * RFC.        RFC 4731 (ESEARCH), RFC 5267 (ESORT), RFC 5182 ("$"), RFC 7162 section 3.1.5
  *             (MODSEQ), RFC 9394 (PARTIAL).
  */
 #ifndef IMAPD_SEARCH_RESULT_H
@@ -38,6 +38,8 @@ struct result_form {
 	bool has_modseq;
 	unsigned returns;		/* enum imap_search_return */
 	struct imap_partial partial;
+	const uint32_t *numbers;	/* SORT: in this order; else NULL */
+	size_t count;
 };
 
 /* Is one message enough? */

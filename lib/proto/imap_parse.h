@@ -25,6 +25,7 @@
 
 #define IMAP_SEARCH_DEPTH_MAX 50
 #define IMAP_SEARCH_KEYS_MAX 1000
+#define IMAP_SORT_KEYS_MAX 16
 #define IMAP_SECTIONS_MAX 200
 #define IMAP_FIELDS_MAX 500	/* header names in one section */
 #define IMAP_PART_DEPTH_MAX 60	/* numbers in a section: 1.2.3 */
@@ -280,7 +281,35 @@ enum imap_search_return {
 	IMAP_RETURN_PARTIAL = 32,
 };
 
+/* RFC 5256 section 3, RFC 5957. */
+enum imap_sort_by {
+	IMAP_SORT_ARRIVAL,
+	IMAP_SORT_CC,
+	IMAP_SORT_DATE,
+	IMAP_SORT_FROM,
+	IMAP_SORT_SIZE,
+	IMAP_SORT_SUBJECT,
+	IMAP_SORT_TO,
+	IMAP_SORT_DISPLAYFROM,
+	IMAP_SORT_DISPLAYTO,
+};
+
+struct imap_sort_key {
+	enum imap_sort_by by;
+	bool is_reverse;
+};
+
+enum imap_thread {
+	IMAP_THREAD_NONE,
+	IMAP_THREAD_ORDEREDSUBJECT,
+	IMAP_THREAD_REFERENCES,
+};
+
+/* SEARCH, SORT, THREAD. */
 struct imap_search {
+	struct imap_sort_key sort[IMAP_SORT_KEYS_MAX];
+	size_t n_sort;
+	enum imap_thread thread;
 	bool has_return;
 	unsigned returns;		/* enum imap_search_return */
 	struct str charset;		/* empty: not given */

@@ -82,6 +82,14 @@ struct imap_mailbox ic_decode_mailbox(struct imap_cursor *c, struct str s);
 
 int ic_parse_fetch(struct imap_cursor *c, struct imap_command *cmd);
 int ic_parse_search(struct imap_cursor *c, struct imap_command *cmd);
+int ic_parse_sort(struct imap_cursor *c, struct imap_command *cmd);
+int ic_parse_thread(struct imap_cursor *c, struct imap_command *cmd);
+
+/* "RETURN (...) " if it stands here. */
+int ic_search_return(struct imap_cursor *c, struct imap_search *search);
+
+/* All that is left: search-key *(SP search-key) */
+int ic_search_keys(struct imap_cursor *c, struct imap_search *search);
 int ic_parse_list(struct imap_cursor *c, struct imap_command *cmd);
 int ic_parse_lsub(struct imap_cursor *c, struct imap_command *cmd);
 int ic_parse_status(struct imap_cursor *c, struct imap_command *cmd);

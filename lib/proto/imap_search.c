@@ -346,33 +346,41 @@ read_returns(struct imap_cursor *c, struct imap_search *search)
 	return ret != 0 ? ret : ic_expect(c, ')', "List not closed");
 }
 
-/* RFC 4731 section 3.1: RETURN, RFC 3501 section 6.4.4: CHARSET */
-static int
-read_options(struct imap_cursor *c, struct imap_search *search)
+/* RFC 4731 section 3.1: RETURN */
+int
+ic_search_return(struct imap_cursor *c, struct imap_search *search)
 {
-	if (accept_word(c, STR("RETURN"))) {
-		search->has_return = true;
-		if (read_returns(c, search) != 0 || ic_space(c) != 0)
-			return ERR_SYNTAX;
-		/* RFC 4731 section 3.1: "()" means ALL. */
-		if (search->returns == 0)
-			search->returns = IMAP_RETURN_ALL;
-	}
-	if (accept_word(c, STR("CHARSET"))) {
-		if (ic_astring(c, &search->charset) != 0 || ic_space(c) != 0)
-			return ERR_SYNTAX;
-	}
+	if (!accept_word(c, STR("RETURN")))
+		return 0;
+	search->has_return = true;
+	if (read_returns(c, search) != 0 || ic_space(c) != 0)
+		return ERR_SYNTAX;
+	/* RFC 4731 section 3.1: "()" means ALL. */
+	if (search->returns == 0)
+		search->returns = IMAP_RETURN_ALL;
 	return 0;
 }
 
 int
-ic_parse_search(struct imap_cursor *c, struct imap_command *cmd)
+ic_search_keys(struct imap_cursor *c, struct imap_search *search)
 {
 	const struct imap_search_key all = { .op = IMAP_SEARCH_AND };
-	struct reader r = { .c = c, .search = &cmd->u.search };
+	struct reader r = { .c = c, .search = search };
 
-	if (ic_space(c) != 0 || read_options(c, r.search) != 0)
-		return ERR_SYNTAX;
 	r.search->key = new_key(&r, &all);
 	return read_list(&r, r.search->key);
+}
+
+/* RFC 3501 section 6.4.4: SEARCH */
+int
+ic_parse_search(struct imap_cursor *c, struct imap_command *cmd)
+{
+	struct imap_search *search = &cmd->u.search;
+
+	if (ic_space(c) != 0 || ic_search_return(c, search) != 0)
+		return ERR_SYNTAX;
+	if (accept_word(c, STR("CHARSET")) &&
+	    (ic_astring(c, &search->charset) != 0 || ic_space(c) != 0))
+		return ERR_SYNTAX;
+	return ic_search_keys(c, search);
 }
