@@ -91,6 +91,13 @@ void engine_changed(struct engine_host *host);
 void engine_set_idle(struct engine_host *host, bool is_idle);
 
 /*
+ * The client has asked for COMPRESS: after all output so far the front says
+ * answer and compresses from there on. Nothing may be put into the output
+ * before the next input.
+ */
+void engine_compress(struct engine_host *host, struct str answer);
+
+/*
  * Writing one blob at a time (APPEND): engine_blob_open(), when its state is
  * OPEN write and count, engine_blob_seal(), when SEALED store_reserve() and
  * engine_blob_link(), when LINKED (flushed) store_add(); engine_blob_close() at

@@ -97,6 +97,16 @@ engine_set_idle(struct engine_host *host, bool is_idle)
 		loop_timer_stop(&host->idle);
 }
 
+void
+engine_compress(struct engine_host *host, struct str answer)
+{
+	struct ipc_out *out = ipc_begin(host->front, SESSION_COMPRESS);
+
+	ipc_put_u64(out, host->out_octets + host->out.len);
+	ipc_put_str(out, answer);
+	(void)ipc_send(out, -1);
+}
+
 /* ---- ends ---- */
 
 static void
@@ -411,6 +421,7 @@ static ipc_handler *const handlers[] = {
 	[SESSION_STREAM] = on_stream_given,
 	[SESSION_PARK] = NULL,
 	[SESSION_END] = NULL,
+	[SESSION_COMPRESS] = NULL,
 	[SESSION_PARKED] = on_parked,
 	[SESSION_STOP] = on_stop,
 };

@@ -88,6 +88,28 @@ imap_run_enable(struct imap_session *s)
 	return RUN_DONE;
 }
 
+/* RFC 4978 section 3: COMPRESS. The front owns the socket: it says OK and
+ * compresses from there on. What has come behind the command was not. */
+enum imap_run
+imap_run_compress(struct imap_session *s)
+{
+	struct str answer;
+
+	if (!str_eq_nocase(s->cmd.u.compress.algorithm, STR("DEFLATE")))
+		return imap_bad(s, "Unknown algorithm");
+	if ((s->enabled & IMAP_ENABLED_DEFLATE) != 0)
+		return imap_no(s, "[COMPRESSIONACTIVE] Already compressed");
+	if (engine_input(s->host).len != 0)
+		return imap_bad(s, "Nothing may follow COMPRESS");
+	s->enabled |= IMAP_ENABLED_DEFLATE;
+	answer = arena_printf(s->arena, "%.*s OK Compression begins\r\n",
+	    STR_FMT(s->cmd.tag));
+	engine_compress(s->host, answer);
+	arena_reset(s->arena);
+	s->phase = PHASE_INPUT;
+	return RUN_MORE;
+}
+
 /* RFC 3501 section 6.1.2: NOOP; section 6.4.1: CHECK */
 enum imap_run
 imap_run_noop(struct imap_session *s)

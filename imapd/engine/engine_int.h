@@ -50,7 +50,8 @@ enum imap_enabled {
 	IMAP_ENABLED_CONDSTORE = 2,
 	IMAP_ENABLED_QRESYNC = 4,
 	IMAP_ENABLED_UTF8 = 8,
-	IMAP_ENABLED_ALL = 15,
+	IMAP_ENABLED_DEFLATE = 16,	/* by COMPRESS */
+	IMAP_ENABLED_ALL = 31,
 };
 
 struct imap_session;
@@ -137,6 +138,7 @@ extern const struct imap_handler imap_handlers[IMAP_COMMAND_COUNT];
 #define IMAP_RUN(name) enum imap_run imap_run_##name(struct imap_session *s)
 IMAP_RUN(capability);
 IMAP_RUN(enable);
+IMAP_RUN(compress);
 IMAP_RUN(noop);
 IMAP_RUN(logout);
 IMAP_RUN(id);

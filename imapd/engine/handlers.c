@@ -10,6 +10,7 @@ const struct imap_handler imap_handlers[IMAP_COMMAND_COUNT] = {
 	[IMAP_LOGOUT] = { .run = imap_run_logout, .is_silent = true },
 	[IMAP_ID] = { .run = imap_run_id },
 	[IMAP_ENABLE] = { .run = imap_run_enable },
+	[IMAP_COMPRESS] = { .run = imap_run_compress },
 	[IMAP_NAMESPACE] = { .run = imap_run_namespace },
 	[IMAP_IDLE] = { .run = imap_run_idle },
 	[IMAP_SELECT] = { .run = imap_run_select, .is_silent = true },

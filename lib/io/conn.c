@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/deflate.h"
 #include "io/tls_int.h"
 
 #define READ_OCTETS 16384
@@ -26,6 +27,8 @@ struct conn {
 	struct loop_later later;	/* flush, and on_input() when kicked */
 	struct buf in;
 	struct buf out;
+	struct deflate *deflate;
+	struct buf wire;	/* of the output, compressed */
 	size_t in_max;
 	size_t out_max;
 	SSL *ssl;
@@ -137,6 +140,13 @@ on_deadline(void *arg)
 	leave(conn);
 }
 
+/* Octets that have yet to be sent. */
+static size_t
+unsent(const struct conn *conn)
+{
+	return conn->out.len + conn->wire.len;
+}
+
 /* ---- what to wait for ---- */
 
 static void
@@ -155,7 +165,7 @@ watch_update(struct conn *conn)
 		    conn->in.len < conn->in_max)
 			want |= conn->tls_wants_write ? LOOP_WRITE :
 			    LOOP_READ;
-		if (conn->out.len != 0)
+		if (unsent(conn) != 0)
 			want |= conn->tls_wants_read ? LOOP_READ : LOOP_WRITE;
 	}
 	loop_fd_want(&conn->watch, want);
@@ -235,30 +245,74 @@ octets_write(struct conn *conn, struct str s, size_t *n_r)
 	return errno == EAGAIN ? IO_AGAIN : IO_ERROR;
 }
 
+/* What goes to the socket next. */
+static struct buf *
+next_out(struct conn *conn)
+{
+	if (conn->deflate == NULL)
+		return &conn->out;
+	if (conn->wire.len == 0 && conn->out.len != 0)
+		deflate_pack(conn->deflate, &conn->out, &conn->wire);
+	return &conn->wire;
+}
+
 /* Send what can be sent. False when the conn has ended. */
 static bool
 flush(struct conn *conn)
 {
 	enum io got = IO_OK;
+	struct buf *out;
 	size_t n;
 
-	while (conn->out.len != 0 && got == IO_OK) {
-		got = octets_write(conn, buf_str(&conn->out), &n);
+	while ((out = next_out(conn))->len != 0 && got == IO_OK) {
+		got = octets_write(conn, buf_str(out), &n);
 		if (got == IO_OK)
-			buf_consume(&conn->out, n);
+			buf_consume(out, n);
 	}
 	if (got == IO_ERROR || got == IO_EOF) {
 		conn_end(conn, CONN_ERROR);
 		return false;
 	}
-	if (conn->out.len == 0) {
+	if (unsent(conn) == 0) {
 		buf_trim(&conn->out);
+		buf_trim(&conn->wire);
 		if (conn->is_finishing) {
 			conn_end(conn, CONN_CLOSED);
 			return false;
 		}
 	}
 	return true;
+}
+
+/* Octets for the input, unfolded where they have to be. */
+static enum io
+stream_read(struct conn *conn, char *p, size_t len, size_t *n_r)
+{
+	enum io got;
+	size_t room, n;
+	char *raw;
+
+	if (conn->deflate == NULL)
+		return octets_read(conn, p, len, n_r);
+	for (;;) {
+		if (deflate_unpack(conn->deflate, p, len, n_r) != 0)
+			return IO_ERROR;
+		if (*n_r != 0)
+			return IO_OK;
+		raw = deflate_space(conn->deflate, &room);
+		got = octets_read(conn, raw, room, &n);
+		if (got != IO_OK)
+			return got;
+		deflate_came(conn->deflate, n);
+	}
+}
+
+/* Is there input that the kernel does not know of? */
+static bool
+has_hidden_input(const struct conn *conn)
+{
+	return (conn->ssl != NULL && SSL_pending(conn->ssl) != 0) ||
+	    (conn->deflate != NULL && deflate_has_more(conn->deflate));
 }
 
 /* Fill the input. True when something new is there. */
@@ -276,14 +330,13 @@ fill(struct conn *conn)
 			room = READ_OCTETS;
 		p = buf_reserve(&conn->in, room);
 		invariant(p != NULL);
-		got = octets_read(conn, p, room, &n);
+		got = stream_read(conn, p, room, &n);
 		if (got == IO_OK) {
 			buf_grow(&conn->in, n);
 			is_new = true;
 			/* A short read: the kernel has no more just now, but
 			 * TLS may still hold a record. */
-			if (n < room && (conn->ssl == NULL ||
-			    SSL_pending(conn->ssl) == 0))
+			if (n < room && !has_hidden_input(conn))
 				break;
 			continue;
 		}
@@ -307,10 +360,14 @@ give_input(struct conn *conn, bool is_new)
 		return;
 	if (conn->in.len == 0)
 		buf_trim(&conn->in);
+	/* No event will come for it. */
+	if (is_new && !conn->is_paused && conn->in.len < conn->in_max &&
+	    has_hidden_input(conn))
+		conn_kick(conn);
 	if (!conn->has_eof || conn->is_paused)
 		return;
 	/* A client that only closed its sending side still gets replies. */
-	if (conn->out.len != 0)
+	if (unsent(conn) != 0)
 		conn_finish(conn);
 	else
 		conn_end(conn, CONN_EOF);
@@ -465,6 +522,32 @@ conn_tls_text(struct conn *conn)
 	return str_of(conn->tls_text);
 }
 
+/* ---- compression ---- */
+
+bool
+conn_start_deflate(struct conn *conn)
+{
+	if (conn->in.len != 0 || conn->deflate != NULL || conn->is_ended)
+		return false;
+	conn->deflate = deflate_new();
+	buf_add_str(&conn->wire, buf_str(&conn->out));
+	buf_reset(&conn->out);
+	return true;
+}
+
+bool
+conn_has_deflate(const struct conn *conn)
+{
+	return conn->deflate != NULL;
+}
+
+void
+conn_rest(struct conn *conn)
+{
+	if (conn->deflate != NULL)
+		deflate_rest(conn->deflate);
+}
+
 /* ---- events ---- */
 
 static void
@@ -543,6 +626,7 @@ conn_new(struct loop *loop, int fd, size_t in_max, size_t out_max,
 	conn->out_max = out_max;
 	buf_init(&conn->in, SIZE_MAX / 4);
 	buf_init(&conn->out, out_max + OUT_SLACK_OCTETS);
+	buf_init(&conn->wire, 2 * (out_max + OUT_SLACK_OCTETS));
 	set_remote(conn);
 	if (conn->port != 0)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
@@ -569,6 +653,8 @@ conn_free(struct conn **connp)
 	tls_free(&conn->next_tls);
 	buf_fini(&conn->in);
 	buf_fini(&conn->out);
+	buf_fini(&conn->wire);
+	deflate_free(&conn->deflate);
 	free(conn->tls_text);
 	conn->tls_text = NULL;
 	conn->is_freed = true;

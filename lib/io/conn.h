@@ -144,6 +144,19 @@ struct str conn_tls_text(struct conn *conn);
 const char *conn_tls_version(const struct conn *conn);
 const char *conn_tls_cipher(const struct conn *conn);
 
+/* ---- compression ---- */
+
+/*
+ * From here on both directions are raw deflate (RFC 4978), inside TLS where
+ * there is TLS; what is in the output already goes out as it is. Unread input
+ * was not compressed: false then, and nothing is begun.
+ */
+bool conn_start_deflate(struct conn *conn);
+bool conn_has_deflate(const struct conn *conn);
+
+/* The stream will be idle: give back what is only needed for speaking. */
+void conn_rest(struct conn *conn);
+
 /* ---- addresses ---- */
 
 /* "192.0.2.1" or "2001:db8::1"; "local" for a local socket. */

@@ -26,6 +26,8 @@ struct proxy {
 	struct ipc_link *link;
 	uint64_t in;		/* octets given to the process */
 	uint64_t out;		/* octets taken from it */
+	char *compress_answer;	/* SESSION_COMPRESS came */
+	uint64_t compress_out;
 	bool has_end;		/* SESSION_END came */
 	uint64_t end_out;
 	uint32_t call;
@@ -84,16 +86,45 @@ check_end(struct proxy *proxy)
 	conn_finish(proxy->client);
 }
 
+/* Is all said that comes before the answer to COMPRESS? Octets of the client
+ * that came before it were not compressed: that is the end. */
+static bool
+check_compress(struct proxy *proxy)
+{
+	if (proxy->compress_answer == NULL ||
+	    proxy->out < proxy->compress_out)
+		return true;
+	conn_put_str(proxy->client, str_of(proxy->compress_answer));
+	free(proxy->compress_answer);
+	proxy->compress_answer = NULL;
+	if (conn_start_deflate(proxy->client))
+		return true;
+	end(proxy, PROXY_CLIENT_GONE);
+	return false;
+}
+
+/* Up to where the stream may be passed on now. */
+static struct str
+passable(struct proxy *proxy)
+{
+	struct str in = conn_input(proxy->back);
+
+	return proxy->compress_answer == NULL ? in :
+	    str_sub(in, 0, proxy->compress_out - proxy->out);
+}
+
 static void
 pass_to_client(struct proxy *proxy)
 {
-	struct str in = conn_input(proxy->back);
+	struct str in = passable(proxy);
 
 	if (in.len != 0 && !conn_is_full(proxy->client)) {
 		conn_put_str(proxy->client, in);
 		proxy->out += in.len;
 		conn_consume(proxy->back, in.len);
 	}
+	if (!check_compress(proxy))
+		return;
 	conn_pause(proxy->back, conn_is_full(proxy->client));
 	check_end(proxy);
 }
@@ -206,7 +237,25 @@ on_park(struct proxy *proxy, struct ipc_in *in)
 	memcpy(proxy->state, state.p, state.len);
 	proxy->state_len = state.len;
 	proxy->now = P_PARKED;
+	conn_rest(proxy->client);
 	conn_pause(proxy->client, false);
+}
+
+static void
+on_compress(struct proxy *proxy, struct ipc_in *in)
+{
+	uint64_t out = ipc_get_u64(in);
+	struct str answer = ipc_get_str(in);
+
+	if (proxy->compress_answer != NULL || out < proxy->out ||
+	    conn_has_deflate(proxy->client) || answer.len > STATE_MAX) {
+		end(proxy, PROXY_LOST);
+		return;
+	}
+	proxy->compress_out = out;
+	proxy->compress_answer = strndup(answer.p, answer.len);
+	invariant(proxy->compress_answer != NULL);
+	pass_to_client(proxy);
 }
 
 static void
@@ -220,6 +269,8 @@ on_push(void *ctx, unsigned type, struct ipc_in *in)
 			drop_back(proxy);
 		if (proxy->now == P_PARKED && proxy->wants_wake)
 			connect_back(proxy);
+	} else if (type == SESSION_COMPRESS) {
+		on_compress(proxy, in);
 	} else if (type == SESSION_END) {
 		proxy->has_end = true;
 		proxy->end_out = ipc_get_u64(in);
@@ -373,6 +424,7 @@ proxy_free(struct proxy **proxyp)
 	conn_free(&proxy->client);
 	free(proxy->ticket);
 	free(proxy->state);
+	free(proxy->compress_answer);
 	free(proxy);
 }
 

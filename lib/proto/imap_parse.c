@@ -171,6 +171,15 @@ ic_parse_select(struct imap_cursor *c, struct imap_command *cmd)
 	return ret != 0 ? ret : ic_expect(c, ')', "List not closed");
 }
 
+/* RFC 4978 section 5: COMPRESS */
+static int
+ic_parse_compress(struct imap_cursor *c, struct imap_command *cmd)
+{
+	if (ic_space(c) != 0)
+		return ERR_SYNTAX;
+	return ic_atom(c, &cmd->u.compress.algorithm);
+}
+
 /* RFC 9208 section 4.1.1: GETQUOTA */
 static int
 ic_parse_getquota(struct imap_cursor *c, struct imap_command *cmd)

@@ -379,6 +379,9 @@ struct imap_command {
 		struct {
 			struct str root;
 		} getquota;
+		struct {
+			struct str algorithm;
+		} compress;
 		struct imap_list list;		/* and LSUB */
 		struct imap_append append;
 		struct imap_fetch fetch;
