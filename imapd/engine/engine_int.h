@@ -56,6 +56,7 @@ enum imap_enabled {
 
 struct imap_session;
 struct append_job;
+struct notify;
 
 /* How a command is run. */
 struct imap_handler {
@@ -64,6 +65,8 @@ struct imap_handler {
 	bool keeps_numbers;
 	/* Nothing is told before its tagged answer. */
 	bool is_silent;
+	/* Nobody has asked: there is no tagged answer. */
+	bool is_unasked;
 };
 
 struct imap_session {
@@ -78,8 +81,10 @@ struct imap_session {
 	void *job;			/* the running command's, in arena */
 	void (*cleanup)(struct imap_session *s);
 	struct append_job *append;
+	struct notify *notify;		/* NULL: nothing was asked for */
 	struct imap_view *view;		/* NULL: nothing selected */
 	enum imap_phase phase;
+	enum imap_phase after;		/* what an unasked one interrupts */
 	unsigned enabled;		/* enum imap_enabled */
 	unsigned bad_count;
 	bool is_over;
@@ -148,6 +153,7 @@ IMAP_RUN(select);
 IMAP_RUN(close);
 IMAP_RUN(unselect);
 IMAP_RUN(status);
+IMAP_RUN(notify);
 IMAP_RUN(getquota);
 IMAP_RUN(getquotaroot);
 IMAP_RUN(create);
@@ -202,6 +208,10 @@ enum imap_run imap_tell(struct imap_session *s, bool may_expunge,
     bool has_uid);
 
 void imap_deselect(struct imap_session *s);
+
+/* Between commands and in IDLE: what NOTIFY asked for. RUN_MORE: it has said
+ * something, or does so. */
+enum imap_run imap_notify_step(struct imap_session *s);
 
 /* park.c */
 bool imap_park(struct imap_session *s, struct buf *state);

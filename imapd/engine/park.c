@@ -2,7 +2,8 @@
 /*
  * A session as octets, while the front keeps it.
  *
- *   version, flags, enabled, bad_count, tag (length, octets)
+ *   version, flags, enabled, bad_count, tag (length, octets),
+ *   with STATE_NOTIFY: its events
  *   selected: mailbox, uidvalidity, modseq, keywords, recent_told,
  *             number of \Recent ranges, ranges,
  *             number of ranges of "$", ranges (gap, length)
@@ -19,8 +20,17 @@
  */
 #include "imapd/engine/engine_int.h"
 
+#include "imapd/engine/notify.h"
+
 enum { STATE_VERSION = 2 };
-enum { STATE_SELECTED = 1, STATE_READONLY = 2, STATE_IDLE = 4 };
+enum {
+	STATE_SELECTED = 1,
+	STATE_READONLY = 2,
+	STATE_IDLE = 4,
+	STATE_NOTIFY = 8,	/* of the selected mailbox */
+	STATE_DELAYED = 16,
+	STATE_ALL = 31,
+};
 enum { UIDS_EXACT, UIDS_LEVEL };
 
 /* --- writing ------------------------------------------------------- */
@@ -132,10 +142,12 @@ imap_park(struct imap_session *s, struct buf *state)
 {
 	struct str tag = STR_NONE;
 	struct buf out;
-	unsigned flags = 0;
-	bool is_good;
+	unsigned flags = 0, events = 0;
+	bool is_good, is_delayed;
 
-	if (!is_quiet(s))
+	/* What NOTIFY has seen of other mailboxes is too much to keep. */
+	if (!is_quiet(s) ||
+	    (s->notify != NULL && !notify_is_small(s->notify)))
 		return false;
 	if (s->phase == PHASE_IDLE) {
 		flags |= STATE_IDLE;
@@ -144,6 +156,10 @@ imap_park(struct imap_session *s, struct buf *state)
 	if (s->view != NULL)
 		flags |= STATE_SELECTED | (s->view->is_readonly ?
 		    STATE_READONLY : 0U);
+	if (s->notify != NULL) {
+		events = notify_selected(s->notify, &is_delayed);
+		flags |= STATE_NOTIFY | (is_delayed ? STATE_DELAYED : 0U);
+	}
 	buf_init(&out, 8 * ENGINE_STATE_MAX);
 	put_v(&out, STATE_VERSION);
 	put_v(&out, flags);
@@ -151,6 +167,8 @@ imap_park(struct imap_session *s, struct buf *state)
 	put_v(&out, s->bad_count);
 	put_v(&out, tag.len);
 	buf_add_str(&out, tag);
+	if (s->notify != NULL)
+		put_v(&out, events);
 	if (s->view != NULL)
 		put_view(s, &out);
 	is_good = !buf_failed(&out) && out.len <= ENGINE_STATE_MAX;
@@ -352,13 +370,27 @@ get_view(struct reader *r, struct imap_session *s, bool is_readonly,
 	return 0;
 }
 
+static void
+get_notify(struct reader *r, struct imap_session *s, bool is_delayed)
+{
+	struct imap_notify_group group = {
+		.filter = is_delayed ? IMAP_NOTIFY_SELECTED_DELAYED :
+		    IMAP_NOTIFY_SELECTED,
+		.events = (unsigned)get_v(r, IMAP_EVENT_NEW |
+		    IMAP_EVENT_EXPUNGE | IMAP_EVENT_FLAGS),
+	};
+	const struct imap_notify set = { .groups = &group, .n_groups = 1 };
+
+	if (!r->has_failed)
+		s->notify = notify_new(&set, s->store);
+}
+
 int
 imap_unpark(struct imap_session *s, struct str state, struct err *err)
 {
 	struct reader r = { .in = str_sub(state, 0, ENGINE_STATE_MAX) };
 	uint64_t version = get_v(&r, UINT64_MAX);
-	unsigned flags = (unsigned)get_v(&r, STATE_SELECTED |
-	    STATE_READONLY | STATE_IDLE);
+	unsigned flags = (unsigned)get_v(&r, STATE_ALL);
 	int ret = 0;
 
 	s->enabled = (unsigned)get_v(&r, IMAP_ENABLED_ALL);
@@ -366,6 +398,8 @@ imap_unpark(struct imap_session *s, struct str state, struct err *err)
 	if (version != STATE_VERSION || state.len > ENGINE_STATE_MAX)
 		return err_set(err, ERR_CORRUPT, "not a parked session");
 	get_tag(&r, s, (flags & STATE_IDLE) != 0);
+	if ((flags & STATE_NOTIFY) != 0)
+		get_notify(&r, s, (flags & STATE_DELAYED) != 0);
 	if (!r.has_failed && (flags & STATE_SELECTED) != 0)
 		ret = get_view(&r, s, (flags & STATE_READONLY) != 0, err);
 	if (ret != 0)

@@ -2,6 +2,8 @@
 /* The session: phases, input, tagged answers, the engine's five functions. */
 #include "imapd/engine/engine_int.h"
 
+#include "imapd/engine/notify.h"
+
 struct engine_session {
 	struct imap_session s;
 };
@@ -225,7 +227,8 @@ end_command(struct imap_session *s)
 	s->cleanup = NULL;
 	s->job = NULL;
 	arena_reset(s->arena);
-	s->phase = PHASE_INPUT;
+	s->phase = s->after;
+	s->after = PHASE_INPUT;
 	return RUN_MORE;
 }
 
@@ -241,6 +244,8 @@ phase_finish(struct imap_session *s)
 {
 	bool may_expunge = !s->handler->keeps_numbers || s->cmd.is_uid;
 
+	if (s->handler->is_unasked)
+		return end_command(s);
 	if (!s->is_over && !s->handler->is_silent &&
 	    imap_tell(s, may_expunge, s->cmd.is_uid) == RUN_MORE)
 		return RUN_MORE;
@@ -348,6 +353,8 @@ frame_more(struct imap_session *s)
 	if (engine_input(s->host).len != 0)
 		return RUN_MORE;
 	if (imap_framer_is_idle(&s->framer)) {
+		if (s->notify != NULL && imap_notify_step(s) == RUN_MORE)
+			return RUN_MORE;
 		imap_framer_trim(&s->framer);
 		buf_trim(&s->out);
 		set_idle(s, true);
@@ -426,8 +433,11 @@ phase_idle(struct imap_session *s)
 	struct str data, line;
 	size_t used;
 
-	if (imap_tell(s, true, false) == RUN_MORE || s->is_over ||
-	    s->out.len != 0)
+	if (s->notify != NULL && imap_notify_step(s) == RUN_MORE)
+		return RUN_MORE;
+	if (s->notify == NULL && imap_tell(s, true, false) == RUN_MORE)
+		return RUN_MORE;
+	if (s->is_over || s->out.len != 0)
 		return RUN_MORE;
 	frame = imap_framer_next(&s->framer, engine_input(s->host), &used,
 	    &data);
@@ -496,6 +506,7 @@ session_free(struct engine_session **sp)
 	if (s->cleanup != NULL)
 		s->cleanup(s);
 	imap_append_free(s);
+	notify_free(&s->notify);
 	imap_deselect(s);
 	imap_framer_fini(&s->framer);
 	buf_fini(&s->out);
@@ -516,6 +527,7 @@ session_open(struct engine_host *host, struct str state, struct err *err)
 	s->host = host;
 	s->store = engine_store(host);
 	s->phase = PHASE_INPUT;
+	s->after = PHASE_INPUT;
 	s->arena = arena_new(0);
 	imap_framer_init(&s->framer, &imap_limits_session);
 	buf_init(&s->out, IMAP_OUT_MAX);

@@ -305,6 +305,21 @@ begin_scan(struct imap_view *view, const struct store_mailbox *box)
 	view->scan_last = last_uid(view);
 }
 
+/* Again when flags have changed while a scan was under way. */
+static bool
+tell_all_flags(struct imap_view *view, struct store *store,
+    const struct store_msg *msgs, size_t count, struct buf *out, bool has_uid)
+{
+	const struct store_mailbox *box = store_mailbox_by_id(store,
+	    view->mailbox);
+
+	for (begin_scan(view, box); view->scan_modseq != 0;
+	    begin_scan(view, box))
+		if (!tell_flags(view, store, msgs, count, out, has_uid))
+			return false;
+	return true;
+}
+
 static int
 tell_new(struct imap_view *view, struct store *store,
     const struct store_msg *msgs, size_t count, struct buf *out,
@@ -373,15 +388,15 @@ view_tell(struct imap_view *view, struct store *store, struct buf *out,
 	if (view->has_gone && (view->style & VIEW_VANISHED) != 0 &&
 	    view->scan_modseq == 0)
 		return VIEW_DONE;
-	/* Again when flags have changed while a scan was under way. */
-	for (begin_scan(view, box); view->scan_modseq != 0;
-	    begin_scan(view, box))
-		if (!tell_flags(view, store, msgs, count, out, has_uid))
-			return VIEW_MORE;
+	if ((view->style & VIEW_NO_FLAGS) == 0 &&
+	    !tell_all_flags(view, store, msgs, count, out, has_uid))
+		return VIEW_MORE;
 	/* Last: it may change the store, and msgs with it. */
 	if (tell_new(view, store, msgs, count, out, err) != 0)
 		return VIEW_FAILED;
-	view->checked = store_modseq(store);
+	/* What is held back is looked for again. */
+	if ((view->style & VIEW_NO_FLAGS) == 0)
+		view->checked = store_modseq(store);
 	return VIEW_DONE;
 }
 

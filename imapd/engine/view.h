@@ -28,6 +28,7 @@ enum view_style {
 	VIEW_MODSEQ = 1,	/* RFC 7162 section 3.1: with every flag */
 	VIEW_VANISHED = 2,	/* section 3.2: UIDs for EXPUNGE and FETCH */
 	VIEW_NO_RECENT = 4,	/* RFC 9051 has no \Recent */
+	VIEW_NO_FLAGS = 8,	/* for now: RFC 5465 without FlagChange */
 };
 
 struct imap_view {

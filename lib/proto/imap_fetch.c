@@ -226,8 +226,8 @@ fetch_list(struct imap_cursor *c, struct imap_fetch *fetch)
 	return ret != 0 ? ret : ic_expect(c, ')', "FETCH list not closed");
 }
 
-static int
-fetch_items(struct imap_cursor *c, struct imap_fetch *fetch)
+int
+ic_fetch_items(struct imap_cursor *c, struct imap_fetch *fetch)
 {
 	size_t from = c->at;
 
@@ -317,7 +317,7 @@ ic_parse_fetch(struct imap_cursor *c, struct imap_command *cmd)
 		return ret;
 	if (ic_space(c) != 0)
 		return ERR_SYNTAX;
-	ret = fetch_items(c, fetch);
+	ret = ic_fetch_items(c, fetch);
 	if (ret == 0)
 		ret = fetch_modifiers(c, cmd);
 	if (cmd->is_uid)

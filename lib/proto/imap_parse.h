@@ -320,6 +320,42 @@ struct imap_search {
 	struct imap_partial partial;
 };
 
+/* RFC 5465 section 6. */
+enum imap_notify_filter {
+	IMAP_NOTIFY_SELECTED,
+	IMAP_NOTIFY_SELECTED_DELAYED,
+	IMAP_NOTIFY_INBOXES,
+	IMAP_NOTIFY_PERSONAL,
+	IMAP_NOTIFY_SUBSCRIBED,
+	IMAP_NOTIFY_SUBTREE,
+	IMAP_NOTIFY_MAILBOXES,
+};
+
+/* Events (bits), RFC 5465 section 5. */
+enum imap_notify_event {
+	IMAP_EVENT_NEW = 1,
+	IMAP_EVENT_EXPUNGE = 2,
+	IMAP_EVENT_FLAGS = 4,
+	IMAP_EVENT_NAME = 8,
+	IMAP_EVENT_SUBSCRIPTION = 16,
+	IMAP_EVENT_UNKNOWN = 32,	/* or one that we do not serve */
+};
+
+struct imap_notify_group {
+	enum imap_notify_filter filter;
+	struct imap_mailbox *names;	/* SUBTREE, MAILBOXES */
+	size_t n_names;
+	unsigned events;		/* enum imap_notify_event */
+	struct str items;		/* of MessageNew, as written: "(UID)" */
+};
+
+/* No group: NOTIFY NONE. */
+struct imap_notify {
+	bool has_status;
+	struct imap_notify_group *groups;
+	size_t n_groups;
+};
+
 struct imap_append {
 	struct imap_mailbox mailbox;
 	struct imap_flags flags;
@@ -383,6 +419,7 @@ struct imap_command {
 			struct str algorithm;
 		} compress;
 		struct imap_list list;		/* and LSUB */
+		struct imap_notify notify;
 		struct imap_append append;
 		struct imap_fetch fetch;
 		struct imap_store store;

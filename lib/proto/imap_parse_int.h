@@ -82,6 +82,10 @@ struct imap_mailbox ic_decode_mailbox(struct imap_cursor *c, struct str s);
 
 int ic_parse_fetch(struct imap_cursor *c, struct imap_command *cmd);
 int ic_parse_search(struct imap_cursor *c, struct imap_command *cmd);
+int ic_parse_notify(struct imap_cursor *c, struct imap_command *cmd);
+
+/* "(UID FLAGS)", FAST or one item. */
+int ic_fetch_items(struct imap_cursor *c, struct imap_fetch *fetch);
 int ic_parse_sort(struct imap_cursor *c, struct imap_command *cmd);
 int ic_parse_thread(struct imap_cursor *c, struct imap_command *cmd);
 

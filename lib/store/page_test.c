@@ -18,6 +18,7 @@ test_page(void **state)
 		in[i].modseq = 1000 - i;
 		in[i].keywords = i % 3 ? 0 : UINT64_MAX;
 		in[i].date_s = i % 2 ? -1000 : 1 << 30;
+		in[i].saved_s = i % 3 == 0 ? 0 : UINT32_MAX - (uint32_t)i;
 		in[i].size_octets = i % 5 ? 100 : UINT32_MAX;
 		in[i].flags = (uint8_t)(i & STORE_FLAGS_ALL);
 	}
@@ -33,6 +34,7 @@ test_page(void **state)
 		assert_true(in[i].modseq == out[i].modseq);
 		assert_true(in[i].keywords == out[i].keywords);
 		assert_true(in[i].date_s == out[i].date_s);
+		assert_int_equal(in[i].saved_s, out[i].saved_s);
 		assert_int_equal(in[i].size_octets, out[i].size_octets);
 		assert_int_equal(in[i].flags, out[i].flags);
 	}
@@ -150,10 +152,32 @@ test_refs(void **state)
 	    ERR_CORRUPT);
 }
 
+/* What was written before the save date was kept. */
+static void
+test_first_form(void **state)
+{
+	static const char page[] = "\x01\x01\x05\x0e\x06\x01\x00\xc8\x01\x2a";
+	struct store_msg msgs[PAGE_MAX];
+	size_t count;
+
+	(void)state;
+	assert_int_equal(page_decode(str_make(page, sizeof(page) - 1), msgs,
+	    &count, NULL), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(msgs[0].uid, 5);
+	assert_int_equal(msgs[0].message, 7);
+	assert_int_equal(msgs[0].modseq, 3);
+	assert_int_equal(msgs[0].flags, STORE_SEEN);
+	assert_int_equal(msgs[0].date_s, 100);
+	assert_int_equal(msgs[0].size_octets, 42);
+	assert_int_equal(msgs[0].saved_s, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_form),
 		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_bad_pages),
 		cmocka_unit_test(test_ranges),
