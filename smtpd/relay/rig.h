@@ -48,7 +48,9 @@ struct rig {
 	struct loop_fd watch;
 	struct list hosts;
 	struct tls *tls;
-	bool is_lax;			/* a line not expected is no failure */
+	/* In place of scripts: octets up to each 0xfe are the answer to one
+	 * line; after the last one the host says no more. For fuzzing. */
+	struct str chunks;
 	const char *fault;		/* what a script did not expect */
 };
 
