@@ -267,6 +267,11 @@ qp_plain(struct downgrade *d, char c, struct buf *out)
 		buf_add_cstr(out, "=\r\n");
 		d->column = 0;
 	}
+	/* A soft line break must not make a boundary line. */
+	if (c == '-' && d->column == 0) {
+		qp_escape(d, '-', out);
+		return;
+	}
 	buf_add_char(out, c);
 	d->column++;
 }

@@ -132,6 +132,11 @@ static const struct {
 	    "this is one =C3=A9\r\n--b\r\nContent-Type: application/x\r\n"
 	    "Content-Transfer-Encoding: base64\r\n\r\nw6k=\r\n"
 	    "--b\r\n\r\nASCII stays\r\n--b--\r\nend ??\r\n", false },
+	{ "no boundary out of a soft line break", MULTI "\r\n--b\r\n"
+	    "Content-Type: text/plain\r\n\r\n" E
+	    "123456789012345678901234567890123456789012345678901234567890"
+	    "123456789--b\r\n--b--\r\n", DOWNGRADE_READY,
+	    "=\r\n=2D-b\r\n--b--", false },
 	{ "message inside", MULTI "\r\n--b\r\nContent-Type: message/rfc822"
 	    "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" TEXT
 	    "Content-Transfer-Encoding: 8bit\r\n\r\nsome inner " E " text"
