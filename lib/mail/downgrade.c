@@ -147,8 +147,9 @@ static void
 plan_part(struct downgrade *d, const struct mail_part *part)
 {
 	bool is_leaf = part->kind == MAIL_LEAF;
-	enum encoding encoding = is_leaf ? choose(d, part) :
-	    relabel(d, part);
+	/* A part without a body may be without the end of its header. */
+	enum encoding encoding = part->body_len == 0 ? ENC_KEEP :
+	    is_leaf ? choose(d, part) : relabel(d, part);
 
 	if (part->header_at < d->pos ||
 	    part->body_at + part->body_len > d->summary->size) {

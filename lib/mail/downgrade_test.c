@@ -137,6 +137,9 @@ static const struct {
 	    "123456789012345678901234567890123456789012345678901234567890"
 	    "123456789--b\r\n--b--\r\n", DOWNGRADE_READY,
 	    "=\r\n=2D-b\r\n--b--", false },
+	{ "header cut by a boundary", MULTI "\r\n--b\r\nContent-Type: "
+	    "multipart/mixed; boundary=c\r\nContent-Transfer-Encoding: 8bit"
+	    "\r\n--b--\r\n", DOWNGRADE_READY, "", true },
 	{ "message inside", MULTI "\r\n--b\r\nContent-Type: message/rfc822"
 	    "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" TEXT
 	    "Content-Transfer-Encoding: 8bit\r\n\r\nsome inner " E " text"
