@@ -258,6 +258,27 @@ on_login(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 }
 
 static void
+on_domain(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	struct directory_domain domain;
+	struct err err = ERR_INIT;
+	struct ipc_out *out;
+	int rc;
+
+	rc = directory_domain_lookup(d->dir, ipc_get_str(in), d->arena,
+	    &domain, &err);
+	if (rc != 0) {
+		refuse(req, rc, &err);
+		return;
+	}
+	out = ipc_reply_begin(req);
+	ipc_put_bool(out, domain.is_enabled);
+	ipc_put_u64(out, domain.tenant);
+	ipc_reply_end(out, -1);
+}
+
+static void
 on_account(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct directoryd *d = of(link);
@@ -373,6 +394,7 @@ static ipc_handler *const handlers[] = {
 	[DIR_USAGE] = on_usage,
 	[DIR_ADMIN] = on_admin,
 	[DIR_CHANGED] = NULL,
+	[DIR_DOMAIN] = on_domain,
 };
 
 /* ---- clients ---- */
@@ -386,7 +408,9 @@ static const struct {
 	{ "queued", 1U << DIR_ROUTE, false },
 	{ "authd", 1U << DIR_LOGIN, true },
 	{ "mboxd", 1U << DIR_ACCOUNT | 1U << DIR_USAGE, true },
-	{ "admind", 1U << DIR_ADMIN | 1U << DIR_LOGIN, false },
+	{ "admind", 1U << DIR_ADMIN | 1U << DIR_LOGIN | 1U << DIR_DOMAIN,
+	    false },
+	{ "webmail", 1U << DIR_DOMAIN, false },
 };
 
 static void

@@ -357,6 +357,8 @@ child_hand_over(struct child_slot *slot, int master_fd)
 	if ((slot->program->needs & NEEDS_CONTROL) != 0)
 		allowed |= 1ULL << MASTER_PROCESSES |
 		    1ULL << MASTER_LISTENERS;
+	if ((slot->program->needs & NEEDS_LISTENERS) != 0)
+		allowed |= 1ULL << MASTER_LISTENERS;
 	slot->link = ipc_serve(slot->s->args.loop, &ipc_master, master_fd,
 	    str_of(slot->program->name), handlers, slot, on_link_gone);
 	ipc_link_allow(slot->link, allowed);

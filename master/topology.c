@@ -21,6 +21,7 @@ const struct program programs[] = {
 	{ "smtpd", "workers_smtpd", "smtp submission lmtp", NEEDS_CERT, 0 },
 	{ "imapd", "workers_imapd", "imap", NEEDS_CERT, 0 },
 	{ "pop3d", "workers_pop3d", "pop3", NEEDS_CERT, 0 },
+	{ "webmail", "workers_webmail", "web", NEEDS_CERT | NEEDS_LISTENERS, 0 },
 	{ "admind", NULL, NULL, NEEDS_CONTROL, 0 },
 };
 const size_t programs_len = sizeof(programs) / sizeof(programs[0]);
@@ -44,6 +45,8 @@ const struct program_link program_links[] = {
 	{ "pop3d", "authd", "auth" },
 	{ "pop3d", "mboxd", "mbox" },
 	{ "pop3d", "keyd", "key" },
+	{ "webmail", "directoryd", "dir" },
+	{ "webmail", "keyd", "key" },
 	{ "admind", "directoryd", "dir" },
 	{ "admind", "authd", "auth" },
 	{ "admind", "queued", "queue" },

@@ -11,7 +11,8 @@
 enum {
 	NEEDS_CERT = 1,		/* file:tls_cert */
 	NEEDS_KEY = 2,		/* file:tls_key */
-	NEEDS_CONTROL = 4,	/* listen:control */
+	NEEDS_CONTROL = 4,	/* listen:control, what runs and listens */
+	NEEDS_LISTENERS = 8,	/* may ask what listens */
 };
 
 struct program {

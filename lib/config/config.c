@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 
-enum type { TEXT, SIZE, TIME, COUNT, FLAG, LEVEL, SANDBOX };
+enum type { TEXT, SIZE, TIME, COUNT, FLAG, LEVEL, SANDBOX, POLICY };
 
 struct key {
 	const char *name;
@@ -82,6 +82,19 @@ config_parse_time(struct str text, uint64_t *seconds_r)
 	return parse_scaled(text, "smhd", factors, seconds_r);
 }
 
+static bool
+is_one_of(const char *value, const char *list)
+{
+	struct str rest = str_of(list), word;
+
+	while (rest.p != NULL) {
+		word = str_cut(rest, ' ', &rest);
+		if (str_eq(word, str_of(value)))
+			return true;
+	}
+	return false;
+}
+
 /* The value as a number (0 for text), or ERR_SYNTAX and what is wanted. */
 static int
 parse_value(const struct key *key, const char *value, uint64_t *number_r,
@@ -121,6 +134,11 @@ parse_value(const struct key *key, const char *value, uint64_t *number_r,
 		*want_r = "full or degraded";
 		rc = str_eq(text, STR("full")) ||
 		    str_eq(text, STR("degraded")) ? 0 : ERR_SYNTAX;
+		break;
+	case POLICY:
+		*want_r = "none, testing or enforce";
+		rc = is_one_of(value, "none testing enforce") ? 0 :
+		    ERR_SYNTAX;
 		break;
 	}
 	return rc;
@@ -162,19 +180,6 @@ check_value(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
-static bool
-is_one_of(const char *value, const char *list)
-{
-	struct str rest = str_of(list), word;
-
-	while (rest.p != NULL) {
-		word = str_cut(rest, ' ', &rest);
-		if (str_eq(word, str_of(value)))
-			return true;
-	}
-	return false;
-}
-
 static int
 check_listener(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -182,9 +187,9 @@ check_listener(cfg_t *cfg, cfg_opt_t *opt)
 	long port = cfg_getint(sec, "port");
 
 	if (!is_one_of(cfg_getstr(sec, "protocol"),
-	    "smtp submission lmtp imap pop3"))
+	    "smtp submission lmtp imap pop3 web"))
 		cfg_error(cfg, "listener %s: protocol = \"%s\": want smtp, "
-		    "submission, lmtp, imap or pop3", cfg_title(sec),
+		    "submission, lmtp, imap, pop3 or web", cfg_title(sec),
 		    cfg_getstr(sec, "protocol"));
 	else if (!is_one_of(cfg_getstr(sec, "tls"), "none starttls implicit"))
 		cfg_error(cfg, "listener %s: tls = \"%s\": want none, "

@@ -21,7 +21,7 @@ struct config;
 
 struct config_listener {
 	const char *name;
-	const char *protocol;	/* smtp, submission, lmtp, imap, pop3 */
+	const char *protocol;	/* smtp, submission, lmtp, imap, pop3, web */
 	const char *tls;	/* none, starttls, implicit */
 	const char *zone;
 	const char *path;	/* local socket; then no addresses */
