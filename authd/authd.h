@@ -12,6 +12,11 @@
  * hash that nothing matches and salts that do not change, and fails with the
  * same words after the same time.
  *
+ * Another: somebody guesses an account's password from many networks. After a
+ * few failures its name is locked, but only for networks the account has
+ * never logged in from: nobody can lock its owner out of where he always is.
+ * A name that does not exist is locked the same way.
+ *
  * Ownership.  A login owns its request and a copy of the password, wiped.
  * Blocking.   Reads of secrets.db, and the flush of a changed password.
  */
@@ -33,7 +38,9 @@ struct authd {
 	struct secrets *secrets;
 	struct hasher *hasher;
 	struct remember *remember;
-	struct rate *rate;
+	struct rate *rate;		/* by network */
+	struct rate *names;		/* by login name, a minute */
+	struct rate *names_day;		/* and a day */
 	struct prep *prep;
 	struct arena *arena;		/* of one request */
 	EVP_PKEY *ticket_key;

@@ -203,7 +203,7 @@ test_rate(void **state)
 
 	(void)state;
 	when_set_mono(fake_clock);
-	rate = rate_new(3);
+	rate = rate_new(3, 60000);
 	for (i = 0; i < 3; i++)
 		assert_true(rate_begin(rate, STR("192.0.2.1")));
 	assert_false(rate_begin(rate, STR("192.0.2.1")));
@@ -224,6 +224,31 @@ test_rate(void **state)
 		assert_true(rate_begin(rate, STR("192.0.2.9")));
 		rate_succeeded(rate, STR("192.0.2.9"));
 	}
+	when_set_mono(NULL);
+	rate_free(&rate);
+}
+
+static void
+test_rate_of_names(void **state)
+{
+	struct rate *rate;
+	int i;
+
+	(void)state;
+	when_set_mono(fake_clock);
+	rate = rate_new(2, 60000);
+	for (i = 0; i < 2; i++) {
+		assert_true(rate_allows_name(rate, STR("a@b")));
+		assert_true(rate_begin_name(rate, STR("a@b")));
+	}
+	assert_false(rate_allows_name(rate, STR("a@b")));
+	assert_false(rate_begin_name(rate, STR("a@b")));
+	assert_true(rate_allows_name(rate, STR("c@b")));
+	rate_succeeded_name(rate, STR("a@b"));
+	assert_true(rate_allows_name(rate, STR("a@b")));
+	assert_true(rate_begin_name(rate, STR("a@b")));
+	clock_us += 60ULL * 1000000;
+	assert_true(rate_allows_name(rate, STR("a@b")));
 	when_set_mono(NULL);
 	rate_free(&rate);
 }
@@ -321,6 +346,16 @@ test_secrets(void **state)
 	assert_memory_equal(&in, &out, sizeof(in));
 	/* The address goes to another account: the old secret is gone. */
 	fill(&in, 2, "a@b");
+	assert_int_equal(secrets_know(s, in.account, str_make("\x7f\0\0\2",
+	    4), NULL), 0);
+	assert_int_equal(secrets_know(s, in.account, str_make("\x7f\0\0\2",
+	    4), NULL), 0);
+	assert_true(secrets_knows(s, in.account, str_make("\x7f\0\0\2",
+	    4)));
+	assert_false(secrets_knows(s, in.account + 1,
+	    str_make("\x7f\0\0\2", 4)));
+	assert_false(secrets_knows(s, in.account, str_make("\x7f\0\0\3",
+	    4)));
 	assert_int_equal(secrets_set(s, STR("uid 7"), &in, NULL), 0);
 	assert_int_equal(secrets_find(s, STR("a@b"), &out, NULL), 0);
 	assert_int_equal(out.account, 2);
@@ -351,6 +386,7 @@ main(void)
 		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_remember),
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_rate_of_names),
 		cmocka_unit_test(test_prep),
 		cmocka_unit_test(test_secrets),
 	};

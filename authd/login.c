@@ -17,6 +17,8 @@ struct login {
 	struct buf password;	/* prepared; empty for a proof */
 	struct buf data;	/* the mechanism's last words */
 	char user[512];		/* as it was given, for the log */
+	char name[321];		/* canonical: what guesses are counted by */
+	bool is_name_counted;
 };
 
 static void
@@ -68,9 +70,67 @@ refuse(struct login *login, enum auth_status status, const char *reason)
 static void
 take_back(struct login *login)
 {
+	struct authd *authd = login->authd;
+	struct str name = str_of(login->name);
+
 	if (login->origin.is_limited)
-		rate_succeeded(login->authd->rate,
-		    str_of(login->origin.remote));
+		rate_succeeded(authd->rate, str_of(login->origin.remote));
+	if (!login->is_name_counted)
+		return;
+	rate_succeeded_name(authd->names, name);
+	rate_succeeded_name(authd->names_day, name);
+	login->is_name_counted = false;
+}
+
+/* ---- guesses ---- */
+
+static bool
+is_known_network(const struct login *login)
+{
+	unsigned char octets[RATE_NETWORK_OCTETS];
+
+	return secrets_knows(login->authd->secrets, login->secret.account,
+	    rate_network(str_of(login->origin.remote), octets));
+}
+
+/* Is the name locked for whoever asks now? */
+static bool
+is_locked(const struct login *login)
+{
+	const struct authd *authd = login->authd;
+	struct str name = str_of(login->name);
+
+	return login->origin.is_limited && (
+	    !rate_allows_name(authd->names, name) ||
+	    !rate_allows_name(authd->names_day, name)) &&
+	    !is_known_network(login);
+}
+
+/* One attempt more, until it is taken back. */
+static void
+count_name(struct login *login)
+{
+	struct str name = str_of(login->name);
+
+	if (!login->origin.is_limited || is_known_network(login))
+		return;
+	login->is_name_counted = true;
+	(void)rate_begin_name(login->authd->names, name);
+	(void)rate_begin_name(login->authd->names_day, name);
+}
+
+static void
+remember_network(const struct login *login)
+{
+	unsigned char octets[RATE_NETWORK_OCTETS];
+	struct err err = ERR_INIT;
+	struct str network = rate_network(str_of(login->origin.remote),
+	    octets);
+
+	if (login->origin.is_limited && network.len != 0 &&
+	    secrets_know(login->authd->secrets, login->secret.account,
+	    network, &err) != 0)
+		ev_warn(NULL, "auth.network.unwritten", EV_ERR(&err));
 }
 
 /* ---- who it is ---- */
@@ -110,6 +170,19 @@ login_keys(struct authd *authd, struct str user, struct hash_keys *keys_r)
 	return rc == 0 || rc == ERR_NOTFOUND;
 }
 
+static void
+set_name(struct login *login, struct str user)
+{
+	struct str canon;
+
+	arena_reset(login->authd->arena);
+	if (user.len > 320 || directory_canon(login->authd->arena, user,
+	    &canon, NULL) != 0)
+		canon = STR("?");	/* all that is no address, together */
+	(void)snprintf(login->name, sizeof(login->name), "%.*s",
+	    STR_FMT(canon));
+}
+
 static struct login *
 login_new(struct authd *authd, const struct origin *origin,
     struct ipc_req *req, struct str user)
@@ -124,6 +197,7 @@ login_new(struct authd *authd, const struct origin *origin,
 	buf_init(&login->data, 8192);
 	(void)snprintf(login->user, sizeof(login->user), "%.*s",
 	    STR_FMT(user));
+	set_name(login, user);
 	return login;
 }
 
@@ -156,6 +230,7 @@ succeed(struct login *login, struct str user)
 		refuse(login, AUTH_S_UNAVAILABLE, err_text(&err));
 		return;
 	}
+	remember_network(login);
 	ev_info(NULL, "auth.login.ok", EV_STR(user, user),
 	    EV_U64(account, login->secret.account),
 	    EV_CSTR(protocol, login->origin.protocol),
@@ -249,6 +324,12 @@ verify(struct login *login)
 		refuse(login, AUTH_S_UNAVAILABLE, "too many failures");
 		return;
 	}
+	if (is_locked(login)) {
+		refuse(login, AUTH_S_UNAVAILABLE, "too many failures for "
+		    "this name");
+		return;
+	}
+	count_name(login);
 	if (hasher_verify(authd->hasher, buf_str(&login->password),
 	    str_of(is_known ? login->secret.keys.argon2 : authd->dummy),
 	    on_verified, login) != 0) {
@@ -293,7 +374,10 @@ login_proven(struct authd *authd, const struct origin *origin,
 
 	take_back(login);
 	buf_add_str(&login->data, data);
-	if (rc != 0)
+	if (rc == 0 && is_locked(login))
+		refuse(login, AUTH_S_UNAVAILABLE, "too many failures for "
+		    "this name");
+	else if (rc != 0)
 		refuse(login, rc == ERR_NOTFOUND ? AUTH_S_FAILED :
 		    AUTH_S_UNAVAILABLE, "secrets.db");
 	else
@@ -306,8 +390,12 @@ login_unproven(struct authd *authd, const struct origin *origin,
 {
 	struct login *login = login_new(authd, origin, req, user);
 
-	if (status != AUTH_S_FAILED)
+	if (status != AUTH_S_FAILED) {
 		take_back(login);
+	} else {
+		(void)find_secret(authd, user, &login->secret);
+		count_name(login);
+	}
 	refuse(login, status, status == AUTH_S_FAILED ?
 	    "wrong user or password" : "exchange not finished");
 }

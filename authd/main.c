@@ -8,6 +8,8 @@
 #include "ipc/ticket.h"
 
 #define TIDY_MS 30000
+#define MINUTE_MS 60000
+#define DAY_MS 86400000
 #define LOG_PAGE 200
 #define WORKER_ADDRESS_OCTETS (512ULL << 20)
 
@@ -289,6 +291,10 @@ read_config(struct authd *authd)
 {
 	rate_set_max(authd->rate, child_config_u64(authd->child,
 	    "rate_auth_failures", 10));
+	rate_set_max(authd->names, child_config_u64(authd->child,
+	    "rate_account_failures", 5));
+	rate_set_max(authd->names_day, child_config_u64(authd->child,
+	    "rate_account_failures_day", 100));
 	remember_set_life(authd->remember, child_config_u64(authd->child,
 	    "remember_password", 300));
 }
@@ -340,7 +346,9 @@ start(struct child *child, struct err *err)
 
 	list_init(&authd->clients);
 	authd->arena = arena_new(65536);
-	authd->rate = rate_new(10);
+	authd->rate = rate_new(10, MINUTE_MS);
+	authd->names = rate_new(5, MINUTE_MS);
+	authd->names_day = rate_new(100, DAY_MS);
 	authd->remember = remember_new(300);
 	read_config(authd);
 	hash_dummy(authd->dummy);

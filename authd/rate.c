@@ -6,23 +6,23 @@
 #include "base/table.h"
 #include "base/when.h"
 
-#define MINUTE_MS 60000
-
 struct rate {
 	struct table *counts;	/* network -> count + 1, as a number */
 	uint64_t crowd;		/* of all that did not fit */
 	uint64_t max;
+	uint64_t period_ms;
 	uint64_t began_ms;
 };
 
 struct rate *
-rate_new(uint64_t max_per_minute)
+rate_new(uint64_t max, uint64_t period_ms)
 {
 	struct rate *rate = calloc(1, sizeof(*rate));
 
 	invariant(rate != NULL);
 	rate->counts = table_new();
-	rate->max = max_per_minute;
+	rate->max = max;
+	rate->period_ms = period_ms;
 	rate->began_ms = when_mono_ms();
 	return rate;
 }
@@ -38,29 +38,29 @@ rate_free(struct rate **rate)
 }
 
 void
-rate_set_max(struct rate *rate, uint64_t max_per_minute)
+rate_set_max(struct rate *rate, uint64_t max)
 {
-	rate->max = max_per_minute;
+	rate->max = max;
 }
 
-/* Octets of the network in key; 0: no address. */
-static size_t
-network_of(struct str remote, unsigned char key[16])
+struct str
+rate_network(struct str remote, unsigned char octets[RATE_NETWORK_OCTETS])
 {
 	char text[INET6_ADDRSTRLEN + 1];
 
 	(void)snprintf(text, sizeof(text), "%.*s", STR_FMT(remote));
-	if (inet_pton(AF_INET, text, key) == 1)
-		return 4;
-	return inet_pton(AF_INET6, text, key) == 1 ? 7 : 0;
+	if (inet_pton(AF_INET, text, octets) == 1)
+		return str_make(octets, 4);
+	return str_make(octets, inet_pton(AF_INET6, text, octets) == 1 ? 7 :
+	    0);
 }
 
 static void
-turn_minute(struct rate *rate)
+turn_period(struct rate *rate)
 {
 	uint64_t now = when_mono_ms();
 
-	if (now - rate->began_ms < MINUTE_MS)
+	if (now - rate->began_ms < rate->period_ms)
 		return;
 	rate->began_ms = now;
 	rate->crowd = 0;
@@ -69,17 +69,19 @@ turn_minute(struct rate *rate)
 }
 
 bool
-rate_begin(struct rate *rate, struct str remote)
+rate_allows_name(struct rate *rate, struct str name)
 {
-	unsigned char octets[16];
-	size_t len = network_of(remote, octets);
-	struct str key = str_make(octets, len);
+	turn_period(rate);
+	return (uintptr_t)table_get(rate->counts, name) <= rate->max;
+}
+
+bool
+rate_begin_name(struct rate *rate, struct str name)
+{
 	uintptr_t count;
 
-	if (len == 0)
-		return true;
-	turn_minute(rate);
-	count = (uintptr_t)table_get(rate->counts, key);
+	turn_period(rate);
+	count = (uintptr_t)table_get(rate->counts, name);
 	if (count == 0 && table_count(rate->counts) >= RATE_SOURCES_MAX) {
 		if (rate->crowd >= rate->max)
 			return false;
@@ -90,21 +92,36 @@ rate_begin(struct rate *rate, struct str remote)
 		return false;
 	if (count == 0)
 		count = 1;
-	(void)table_put(rate->counts, key, (void *)(count + 1));
+	(void)table_put(rate->counts, name, (void *)(count + 1));
 	return true;
+}
+
+void
+rate_succeeded_name(struct rate *rate, struct str name)
+{
+	uintptr_t count = (uintptr_t)table_get(rate->counts, name);
+
+	if (count > 2)
+		(void)table_put(rate->counts, name, (void *)(count - 1));
+	else if (count != 0)
+		(void)table_del(rate->counts, name);
+}
+
+bool
+rate_begin(struct rate *rate, struct str remote)
+{
+	unsigned char octets[RATE_NETWORK_OCTETS];
+	struct str network = rate_network(remote, octets);
+
+	return network.len == 0 || rate_begin_name(rate, network);
 }
 
 void
 rate_succeeded(struct rate *rate, struct str remote)
 {
-	unsigned char octets[16];
-	size_t len = network_of(remote, octets);
-	struct str key = str_make(octets, len);
-	uintptr_t count = len != 0 ? (uintptr_t)table_get(rate->counts, key) :
-	    0;
+	unsigned char octets[RATE_NETWORK_OCTETS];
+	struct str network = rate_network(remote, octets);
 
-	if (count > 2)
-		(void)table_put(rate->counts, key, (void *)(count - 1));
-	else if (count != 0)
-		(void)table_del(rate->counts, key);
+	if (network.len != 0)
+		rate_succeeded_name(rate, network);
 }

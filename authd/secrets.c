@@ -6,9 +6,13 @@
 #include "db/db.h"
 
 #define CHECKPOINT_PAGES 500
+#define KNOWN_LIFE_S (90 * 86400)
+#define KNOWN_FRESH_S 86400
+#define KNOWN_MAX 32
 
 enum statement { SETTING_GET, SETTING_PUT, FIND, CLEAR_ADDRESS, PUT, DELETE,
-    LOG_ADD, LOG_READ, STATEMENTS };
+    LOG_ADD, LOG_READ, KNOWN_GET, KNOWN_PUT, KNOWN_TRIM, KNOWN_DELETE,
+    STATEMENTS };
 
 static const char *const statements[STATEMENTS] = {
 	[SETTING_GET] = "SELECT value FROM setting WHERE name = ?2",
@@ -32,6 +36,15 @@ static const char *const statements[STATEMENTS] = {
 	    "VALUES (?2, ?3, ?4, ?5)",
 	[LOG_READ] = "SELECT id, when_us, actor, verb, object FROM oplog "
 	    "WHERE id > ?2 ORDER BY id LIMIT ?3",
+	[KNOWN_GET] = "SELECT last_s FROM known WHERE account = ?2 "
+	    "AND network = ?3",
+	[KNOWN_PUT] = "INSERT INTO known (account, network, last_s) "
+	    "VALUES (?2, ?3, ?4) ON CONFLICT (account, network) "
+	    "DO UPDATE SET last_s = excluded.last_s",
+	[KNOWN_TRIM] = "DELETE FROM known WHERE account = ?2 AND "
+	    "(last_s < ?3 OR network NOT IN (SELECT network FROM known "
+	    "WHERE account = ?2 ORDER BY last_s DESC LIMIT ?4))",
+	[KNOWN_DELETE] = "DELETE FROM known WHERE account = ?2",
 };
 
 static const char *const migrations[] = {
@@ -45,11 +58,16 @@ static const char *const migrations[] = {
 	"CREATE TABLE oplog (id INTEGER PRIMARY KEY AUTOINCREMENT, "
 	" when_us INTEGER NOT NULL, actor TEXT NOT NULL, "
 	" verb TEXT NOT NULL, object TEXT NOT NULL);",
+
+	"CREATE TABLE known (account INTEGER NOT NULL, "
+	" network BLOB NOT NULL, last_s INTEGER NOT NULL, "
+	" PRIMARY KEY (account, network)) WITHOUT ROWID;",
 };
 
 static const struct db_schema schema = {
 	.name = "secrets", .application = 0x686b7365,	/* "hkse" */
-	.migrations = migrations, .migration_count = 1,
+	.migrations = migrations,
+	.migration_count = sizeof(migrations) / sizeof(migrations[0]),
 	.statements = statements, .statement_count = STATEMENTS,
 };
 
@@ -263,12 +281,67 @@ secrets_forget(struct secrets *secrets, struct str actor, uint64_t account,
 
 	if (rc != 0)
 		return rc;
-	q = db_query(secrets->db, DELETE);
+	q = db_query(secrets->db, KNOWN_DELETE);
 	db_bind_u64(q, 2, account);
 	rc = db_run(&q, err);
+	if (rc == 0) {
+		q = db_query(secrets->db, DELETE);
+		db_bind_u64(q, 2, account);
+		rc = db_run(&q, err);
+	}
 	if (rc == 0)
 		rc = log_add(secrets, actor, STR("password.forget"), address,
 		    err);
+	return finish(secrets, rc, err);
+}
+
+/* ---- known networks ---- */
+
+static int64_t
+known_since(struct secrets *secrets, uint64_t account, struct str network)
+{
+	struct db_query *q = db_query(secrets->db, KNOWN_GET);
+	int64_t last_s = 0;
+
+	db_bind_u64(q, 2, account);
+	db_bind_blob(q, 3, network);
+	if (db_next(q))
+		last_s = db_col_i64(q, 0);
+	return db_end(&q, NULL) == 0 ? last_s : 0;
+}
+
+bool
+secrets_knows(struct secrets *secrets, uint64_t account, struct str network)
+{
+	return account != 0 && network.len != 0 && known_since(secrets,
+	    account, network) > when_wall_s() - KNOWN_LIFE_S;
+}
+
+int
+secrets_know(struct secrets *secrets, uint64_t account, struct str network,
+    struct err *err)
+{
+	int64_t now = when_wall_s();
+	struct db_query *q;
+	int rc;
+
+	if (known_since(secrets, account, network) > now - KNOWN_FRESH_S)
+		return 0;
+	/* A crash of the machine may forget it: no harm. */
+	if ((rc = db_begin(secrets->db, DB_SYNC_NORMAL, err)) != 0)
+		return rc;
+	q = db_query(secrets->db, KNOWN_PUT);
+	db_bind_u64(q, 2, account);
+	db_bind_blob(q, 3, network);
+	db_bind_i64(q, 4, now);
+	rc = db_run(&q, err);
+	if (rc == 0) {
+		q = db_query(secrets->db, KNOWN_TRIM);
+		db_bind_u64(q, 2, account);
+		db_bind_i64(q, 3, now - KNOWN_LIFE_S);
+		db_bind_u64(q, 4, KNOWN_MAX);
+		rc = db_run(&q, err);
+	}
 	return finish(secrets, rc, err);
 }
 

@@ -51,6 +51,16 @@ int secrets_set(struct secrets *secrets, struct str actor,
 int secrets_forget(struct secrets *secrets, struct str actor,
     uint64_t account, struct str address, struct err *err);
 
+/*
+ * Networks the account has logged in from in the last 90 days, at most 32:
+ * from there it is not locked out by other people's guesses. secrets_know()
+ * writes when there is something new, at most once a day for each.
+ */
+bool secrets_knows(struct secrets *secrets, uint64_t account,
+    struct str network);
+int secrets_know(struct secrets *secrets, uint64_t account,
+    struct str network, struct err *err);
+
 int secrets_log_read(struct secrets *secrets, uint64_t after, size_t max,
     struct arena *arena, struct secrets_log_line *lines, size_t *count_r,
     struct err *err);

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: ISC
+"""Guessing a password from many networks locks the name there, and never where its owner always is."""
+import smtplib
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def net():
+    """An instance whose listeners stand in the internet's zone; 127.0.0.N are so many networks."""
+    from instance import Instance
+    instance = Instance().start()
+    try:
+        instance.domain("example.test", "--mailbox-size", "1G", "--ids", "10")
+        instance.account("alice@example.test")
+        instance.account("bob@example.test")
+        instance.stop()
+        path = instance.dir / "hikyaku.conf"
+        path.write_text(path.read_text().replace('zone = "loopback"', 'zone = "internet"'))
+        instance.start()
+        yield instance
+        instance.assert_clean_log()
+    finally:
+        instance.destroy()
+
+
+def login(net, source, password, user="alice@example.test", mechanism=None):
+    with smtplib.SMTP_SSL("127.0.0.1", net.port("smtps"), context=loose(net), source_address=(source, 0)) as smtp:
+        smtp.ehlo()
+        try:
+            return smtp.login(user, password)[0]
+        except smtplib.SMTPAuthenticationError as error:
+            return error.smtp_code
+
+
+def loose(net):
+    context = net.tls()
+    context.check_hostname = False
+    return context
+
+
+def test_lockout_spares_the_owner(net):
+    assert login(net, "127.0.0.2", "correct horse") == 235
+    codes = [login(net, f"127.0.1.{n}", "wrong") for n in range(1, 9)]
+    assert codes[0] == 535 and codes[-1] == 454, codes
+    # a stranger's network: refused whatever the password
+    assert login(net, "127.0.2.1", "correct horse") == 454
+    # the owner's: as ever, also when he mistypes
+    assert login(net, "127.0.0.2", "wrong") == 535
+    assert login(net, "127.0.0.2", "correct horse") == 235
+    # another account is not touched
+    assert login(net, "127.0.2.2", "correct horse", "bob@example.test") == 235
+
+
+def test_names_that_do_not_exist_look_the_same(net):
+    codes = [login(net, f"127.0.3.{n}", "wrong", "nobody@example.test") for n in range(1, 9)]
+    assert codes[0] == 535 and codes[-1] == 454, codes
