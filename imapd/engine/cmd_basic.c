@@ -21,6 +21,7 @@ static const struct {
 	{ { "CONDSTORE", 9 }, IMAP_ENABLED_CONDSTORE },
 	{ { "QRESYNC", 7 }, IMAP_ENABLED_QRESYNC | IMAP_ENABLED_CONDSTORE },
 	{ { "UTF8=ACCEPT", 11 }, IMAP_ENABLED_UTF8 },
+	{ { "UIDONLY", 7 }, IMAP_ENABLED_UIDONLY },
 };
 
 void
@@ -35,6 +36,8 @@ style_of(unsigned enabled)
 {
 	return ((enabled & IMAP_ENABLED_CONDSTORE) ? VIEW_MODSEQ : 0U) |
 	    ((enabled & IMAP_ENABLED_QRESYNC) ? VIEW_VANISHED : 0U) |
+	    ((enabled & IMAP_ENABLED_UIDONLY) ?
+	    VIEW_UIDONLY | VIEW_VANISHED : 0U) |
 	    ((enabled & IMAP_ENABLED_REV2) ? VIEW_NO_RECENT : 0U);
 }
 

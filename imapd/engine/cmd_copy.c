@@ -36,6 +36,21 @@ copy_failed(struct imap_session *s, int ret, const struct err *err)
 	return imap_fail(s, err);
 }
 
+/* RFC 7162 section 3.2.7: all up to this modseq is told before the tagged
+ * answer. */
+static void
+reply_expunged(struct imap_session *s)
+{
+	const struct store_mailbox *box;
+
+	box = store_mailbox_by_id(s->store, s->view->mailbox);
+	if ((s->enabled & IMAP_ENABLED_CONDSTORE) == 0 || box == NULL)
+		return;
+	buf_reset(&s->reply);
+	buf_addf(&s->reply, "OK [HIGHESTMODSEQ %llu] Expunged",
+	    (unsigned long long)box->highestmodseq);
+}
+
 /* RFC 6851 section 4.3: for MOVE it comes before the EXPUNGEs. */
 static enum imap_run
 copy_done(struct imap_session *s, const struct store_copied *copied,
@@ -51,6 +66,7 @@ copy_done(struct imap_session *s, const struct store_copied *copied,
 		put_copyuid(&s->out, copied);
 		buf_add_cstr(&s->out, "Moved\r\n");
 		imap_ok(s);
+		reply_expunged(s);
 		return RUN_DONE;
 	}
 	buf_reset(&s->reply);
@@ -88,21 +104,6 @@ imap_run_copy(struct imap_session *s)
 	    &uids, box->id, 0, &next, s->arena, &copied, &err);
 	return ret != 0 ? copy_failed(s, ret, &err) :
 	    copy_done(s, &copied, is_move);
-}
-
-/* RFC 7162 section 3.2.7: all up to this modseq is told before the tagged
- * answer. */
-static void
-reply_expunged(struct imap_session *s)
-{
-	const struct store_mailbox *box;
-
-	box = store_mailbox_by_id(s->store, s->view->mailbox);
-	if ((s->enabled & IMAP_ENABLED_CONDSTORE) == 0 || box == NULL)
-		return;
-	buf_reset(&s->reply);
-	buf_addf(&s->reply, "OK [HIGHESTMODSEQ %llu] Expunged",
-	    (unsigned long long)box->highestmodseq);
 }
 
 /* RFC 3501 section 6.4.3: EXPUNGE; RFC 4315 section 2.1: UID EXPUNGE. The

@@ -297,9 +297,7 @@ put_head(struct imap_session *s, struct fetch_job *job)
 	struct buf *out = &s->out;
 	bool is_seen;
 
-	buf_add(out, "* ", 2);
-	buf_add_u64(out, job->number);
-	buf_add(out, " FETCH (", 8);
+	view_put_fetch(s->view, out, job->number, job->msg.uid);
 	if (items & IMAP_FETCH_UID) {
 		buf_add(out, "UID ", 4);
 		buf_add_u64(out, job->msg.uid);

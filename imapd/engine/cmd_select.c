@@ -22,7 +22,10 @@ static void
 put_selected(struct imap_session *s, const struct store_mailbox *box)
 {
 	bool is_rev2 = (s->enabled & IMAP_ENABLED_REV2) != 0;
-	size_t unseen = !is_rev2 && box->unseen != 0 ? first_unseen(s) : 0;
+	/* RFC 9586 section 3: nor where there are no message numbers. */
+	bool has_unseen = !is_rev2 && box->unseen != 0 &&
+	    (s->enabled & IMAP_ENABLED_UIDONLY) == 0;
+	size_t unseen = has_unseen ? first_unseen(s) : 0;
 
 	view_put_known_flags(s->view, s->store, &s->out);
 	buf_addf(&s->out, "* %zu EXISTS\r\n", s->view->count);

@@ -51,7 +51,8 @@ enum imap_enabled {
 	IMAP_ENABLED_QRESYNC = 4,
 	IMAP_ENABLED_UTF8 = 8,
 	IMAP_ENABLED_DEFLATE = 16,	/* by COMPRESS */
-	IMAP_ENABLED_ALL = 31,
+	IMAP_ENABLED_UIDONLY = 32,
+	IMAP_ENABLED_ALL = 63,
 };
 
 struct imap_session;

@@ -278,6 +278,22 @@ state_of(const struct imap_session *s)
 	return IMAP_AUTHENTICATED | (s->view != NULL ? IMAP_SELECTED : 0U);
 }
 
+/* RFC 9586 section 3: after ENABLE UIDONLY nothing has a message number. */
+static bool
+needs_uid(const struct imap_session *s)
+{
+	const struct imap_command_info *info = s->cmd.info;
+
+	if ((s->enabled & IMAP_ENABLED_UIDONLY) == 0)
+		return false;
+	if (info->id == IMAP_SELECT || info->id == IMAP_EXAMINE)
+		return s->cmd.u.mailbox.match_numbers.n_ranges != 0;
+	if (info->has_uid && info->id != IMAP_EXPUNGE && !s->cmd.is_uid)
+		return true;
+	return (info->id == IMAP_SEARCH || info->id == IMAP_SORT ||
+	    info->id == IMAP_THREAD) && s->cmd.u.search.has_numbers;
+}
+
 void
 imap_begin_command(struct imap_session *s)
 {
@@ -299,6 +315,9 @@ imap_begin_command(struct imap_session *s)
 	} else if ((info->legal & state_of(s)) == 0) {
 		imap_refuse(s, s->cmd.tag, (info->legal & IMAP_SELECTED) != 0 ?
 		    "No mailbox is selected" : "Already logged in");
+	} else if (needs_uid(s)) {
+		imap_refuse(s, s->cmd.tag,
+		    "[UIDREQUIRED] Message numbers are not in use");
 	} else if (imap_handlers[info->id].run == NULL) {
 		imap_refuse(s, s->cmd.tag, "Unknown command");
 	} else {

@@ -624,13 +624,25 @@ view_put_known_flags(struct imap_view *view, struct store *store,
 }
 
 void
+view_put_fetch(const struct imap_view *view, struct buf *out, size_t number,
+    uint32_t uid)
+{
+	bool is_uidonly = (view->style & VIEW_UIDONLY) != 0;
+
+	buf_add(out, "* ", 2);
+	buf_add_u64(out, is_uidonly ? uid : number);
+	if (is_uidonly)
+		buf_add(out, " UIDFETCH (", 11);
+	else
+		buf_add(out, " FETCH (", 8);
+}
+
+void
 view_put_fetch_flags(const struct imap_view *view, struct buf *out,
     size_t number, const struct store_msg *msg, bool has_uid, bool is_silent,
     const struct str *keyword_names)
 {
-	buf_add(out, "* ", 2);
-	buf_add_u64(out, number);
-	buf_add(out, " FETCH (", 8);
+	view_put_fetch(view, out, number, msg->uid);
 	if (has_uid || (view->style & VIEW_VANISHED) != 0) {
 		buf_add(out, "UID ", 4);
 		buf_add_u64(out, msg->uid);

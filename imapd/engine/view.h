@@ -28,6 +28,7 @@ enum view_style {
 	VIEW_MODSEQ = 1,	/* RFC 7162 section 3.1: with every flag */
 	VIEW_VANISHED = 2,	/* section 3.2: UIDs for EXPUNGE and FETCH */
 	VIEW_NO_RECENT = 4,	/* RFC 9051 has no \Recent */
+	VIEW_UIDONLY = 16,	/* RFC 9586: no message numbers */
 	VIEW_NO_FLAGS = 8,	/* for now: RFC 5465 without FlagChange */
 };
 
@@ -127,6 +128,10 @@ void view_put_flags(struct buf *out, const struct store_msg *msg,
 /* "* FLAGS" and "* OK [PERMANENTFLAGS". */
 void view_put_known_flags(struct imap_view *view, struct store *store,
     struct buf *out);
+
+/* "* 3 FETCH (", or "* 7 UIDFETCH (": RFC 9586 section 3.3. */
+void view_put_fetch(const struct imap_view *view, struct buf *out,
+    size_t number, uint32_t uid);
 
 /* "* 3 FETCH (UID 7 FLAGS (\Seen))" CRLF in the view's style; without the
  * flags when is_silent. */

@@ -317,6 +317,7 @@ struct imap_search {
 	size_t n_keys;
 	bool has_text;			/* BODY or TEXT is among them */
 	bool has_modseq;		/* MODSEQ is */
+	bool has_numbers;		/* a set of message numbers is */
 	struct imap_partial partial;
 };
 

@@ -266,6 +266,8 @@ read_set(struct reader *r, struct imap_search_key **key_r)
 	const struct imap_search_key seq = { .op = IMAP_SEARCH_SEQ };
 
 	*key_r = new_key(r, &seq);
+	if (ic_peek(r->c) != '$')
+		r->search->has_numbers = true;
 	return ic_set(r->c, &(*key_r)->set);
 }
 
