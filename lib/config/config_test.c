@@ -33,7 +33,9 @@ test_good(void **state)
 	    "discard = \"yes\"\n# a comment\n"
 	    "listener mx {\n protocol = \"smtp\"\n port = 2525\n"
 	    " addresses = {\"127.0.0.1\", \"::1\"}\n}\n"
-	    "listener l {\n protocol = lmtp\n path = \"run/lmtp.sock\"\n}\n",
+	    "listener l {\n protocol = lmtp\n path = \"run/lmtp.sock\"\n}\n"
+	    "route \".example.org\" {\n host = \"[mx.example]:26\"\n"
+	    " tls = \"may\"\n}\n",
 	    &err);
 	if (config == NULL)
 		fail_msg("%s", err_text(&err));
@@ -51,6 +53,12 @@ test_good(void **state)
 	assert_true(str_find_str(buf_str(&buf),
 	    STR("message_size=15728640\n")) != STR_NPOS);
 	assert_true(str_find_str(buf_str(&buf), STR("tls_key")) == STR_NPOS);
+	assert_true(str_find_str(buf_str(&buf), STR("route.")) == STR_NPOS);
+	buf_reset(&buf);
+	config_slice(config, "relay", &buf);
+	assert_true(str_find_str(buf_str(&buf), STR("route.0.domain="
+	    ".example.org\nroute.0.host=[mx.example]:26\nroute.0.tls=may\n"))
+	    != STR_NPOS);
 	/* What is printed reads back. */
 	buf_reset(&buf);
 	config_print(config, &buf);
@@ -60,6 +68,10 @@ test_good(void **state)
 	if (config == NULL)
 		fail_msg("%s", err_text(&err));
 	assert_int_equal(config_get_u64(config, "message_size"), 15728640);
+	buf_reset(&buf);
+	config_slice(config, "queued", &buf);
+	assert_true(str_find_str(buf_str(&buf), STR("route.0.tls=may\n")) !=
+	    STR_NPOS);
 	config_free(&config);
 	buf_fini(&buf);
 }
@@ -77,6 +89,10 @@ test_bad(void **state)
 		{ "\nmessage_size = \"15X\"\n", ":2: message_size = \"15X\"" },
 		{ "\n\ntimeout_smtp = \"soon\"\n", ":3: timeout_smtp" },
 		{ "discard = \"maybe\"\n", "want yes or no" },
+		{ "route x {\n}\n", "want host" },
+		{ "route \"\" {\n host = \"y\"\n}\n", "want a domain" },
+		{ "route x {\n host = \"y\"\n tls = \"none\"\n}\n",
+		    "want may, encrypt" },
 		{ "listener x {\n protocol = \"smpt\"\n port = 1\n}\n",
 		    "want smtp" },
 		{ "listener x {\n protocol = \"smtp\"\n port = 70000\n"
