@@ -22,7 +22,7 @@ const struct program programs[] = {
 	{ "imapd", "workers_imapd", "imap", NEEDS_CERT, 0 },
 	{ "pop3d", "workers_pop3d", "pop3", NEEDS_CERT, 0 },
 	{ "webmail", "workers_webmail", "web", NEEDS_CERT | NEEDS_LISTENERS, 0 },
-	{ "admind", NULL, NULL, NEEDS_CONTROL, 0 },
+	{ "admind", NULL, NULL, NEEDS_CONTROL | NEEDS_CERT, 0 },
 };
 const size_t programs_len = sizeof(programs) / sizeof(programs[0]);
 

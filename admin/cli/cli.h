@@ -101,6 +101,8 @@ int queue_act(struct cli *cli);
 int log_list(struct cli *cli);
 int config_show(struct cli *cli);
 int config_doc(struct cli *cli);
+int dns_show(struct cli *cli);
+int dns_check(struct cli *cli);
 int doctor(struct cli *cli);
 
 #endif

@@ -104,6 +104,10 @@ const struct verb cli_verbs[] = {
 	{ "queue", "delete", "ids*", "all", queue_act, NULL, NULL, NULL,
 	    "Drop items; nobody is told." },
 
+	{ "dns", "show", "domain", "", dns_show, NULL, NULL, NULL,
+	    "Print the records a domain should have, as a zone file." },
+	{ "dns", "check", "domain", "", dns_check, NULL, NULL, NULL,
+	    "Look whether the DNS has them." },
 	{ "dns", "lookup", "name type?", "", verb_show, NULL, NULL,
 	    "rcode secure bogus ttl_s canonical records",
 	    "Ask the DNS as the instance does: an address, or a TYPE." },

@@ -189,6 +189,20 @@ run_get(struct child *child, struct ipc_req *req, const json_t *args)
 	(void)ipc_call(out, -1, GET_MS + QUERY_MS, on_got, get);
 }
 
+/* ---- show, check ---- */
+
+static void
+run_show(struct child *child, struct ipc_req *req, const json_t *args)
+{
+	zone_run(child, req, args, false);
+}
+
+static void
+run_check(struct child *child, struct ipc_req *req, const json_t *args)
+{
+	zone_run(child, req, args, true);
+}
+
 /* ---- dispatch ---- */
 
 static const struct {
@@ -198,6 +212,8 @@ static const struct {
 } verbs[] = {
 	{ "lookup", run_lookup },
 	{ "get", run_get },
+	{ "show", run_show },
+	{ "check", run_check },
 };
 
 void

@@ -8,14 +8,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "admin/front/dns.h"
 #include "admin/front/job.h"
 #include "base/log.h"
+#include "io/tls.h"
 
 #define CLIENTS_MAX 64
 #define CLIENT_IDLE_MS 600000
 #define ACCEPT_RETRY_MS 1000
+#define CERT_MAX 262144
 
 struct admind {
+	struct dns_admin dns;		/* first */
 	struct child *child;
 	struct loop_fd watch;
 	struct loop_timer retry;
@@ -144,10 +148,31 @@ on_retry(void *ctx)
 
 /* ---- life ---- */
 
+/* The public half of the server's key, for TLSA records. */
+static void
+read_certificate(struct child *child)
+{
+	static char pem[CERT_MAX];
+	struct admind *admind = child->ctx;
+	int fd = child_take_fd(child, "file:tls_cert");
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd == -1)
+		return;
+	while (len < sizeof(pem) && (n = pread(fd, pem + len,
+	    sizeof(pem) - len, (off_t)len)) > 0)
+		len += (size_t)n;
+	(void)close(fd);
+	admind->dns.has_key = tls_key_id(str_make(pem, len), false,
+	    admind->dns.key_id, NULL) == 0;
+}
+
 static int
 prepare(struct child *child, struct err *err)
 {
 	(void)err;
+	read_certificate(child);
 	child->sandbox.user = "_hikyaku-admind";
 	child->sandbox.groups = SB_ACCEPT;
 	child->sandbox.files_max = CLIENTS_MAX + 64;
@@ -187,6 +212,7 @@ main(int argc, char **argv)
 	static const struct child_spec spec = {
 		.name = "admind", .ctx_size = sizeof(struct admind),
 		.calls = calls, .prepare = prepare, .start = start,
+		.reload = read_certificate,
 	};
 
 	return child_main(argc, argv, &spec);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "proto/mta_sts.h"
 
+#include "base/buf.h"
+
 #define ID_MAX 32
 
 bool
@@ -194,4 +196,27 @@ mta_sts_allows(const struct mta_sts_policy *policy, struct str host)
 			return true;
 	}
 	return false;
+}
+
+static const char *const mode_names[] = { [MTA_STS_NONE] = "none",
+    [MTA_STS_TESTING] = "testing", [MTA_STS_ENFORCE] = "enforce" };
+
+int
+mta_sts_mode_of(struct str text, enum mta_sts_mode *mode_r)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(mode_names) / sizeof(mode_names[0]); i++)
+		if (str_eq(text, str_of(mode_names[i]))) {
+			*mode_r = (enum mta_sts_mode)i;
+			return 0;
+		}
+	return ERR_SYNTAX;
+}
+
+void
+mta_sts_put_policy(struct buf *out, enum mta_sts_mode mode, struct str mx)
+{
+	buf_addf(out, "version: STSv1\r\nmode: %s\r\nmx: %.*s\r\n"
+	    "max_age: 604800\r\n", mode_names[mode], STR_FMT(mx));
 }

@@ -38,6 +38,14 @@ int mta_sts_record(struct str txt, struct str *id_r, struct err *err);
 int mta_sts_policy(struct arena *arena, struct str body,
     struct mta_sts_policy *policy_r, struct err *err);
 
+/* Our own policy: one MX host, a week. */
+struct buf;
+void mta_sts_put_policy(struct buf *out, enum mta_sts_mode mode,
+    struct str mx);
+
+/* "enforce"; ERR_SYNTAX. */
+int mta_sts_mode_of(struct str text, enum mta_sts_mode *mode_r);
+
 /* May mail go to this MX host? "*." stands for exactly one label. */
 bool mta_sts_allows(const struct mta_sts_policy *policy, struct str host);
 

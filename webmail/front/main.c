@@ -16,14 +16,6 @@ on_accept(void *ctx, const struct front_seat *seat, int fd, bool is_full)
 
 /* ---- settings ---- */
 
-static enum mta_sts_mode
-read_mode(struct str text)
-{
-	if (str_eq(text, STR("enforce")))
-		return MTA_STS_ENFORCE;
-	return str_eq(text, STR("none")) ? MTA_STS_NONE : MTA_STS_TESTING;
-}
-
 static void
 read_config(struct webmail *webmail)
 {
@@ -31,8 +23,9 @@ read_config(struct webmail *webmail)
 
 	webmail->setup.hostname = child_config(child, "hostname",
 	    "localhost");
-	webmail->setup.mta_sts_mode = read_mode(child_config(child,
-	    "mta_sts_mode", "testing"));
+	webmail->setup.mta_sts_mode = MTA_STS_TESTING;
+	(void)mta_sts_mode_of(child_config(child, "mta_sts_mode", "testing"),
+	    &webmail->setup.mta_sts_mode);
 	webmail->idle_ms = 1000 * child_config_u64(child, "timeout_web", 30);
 }
 

@@ -9,7 +9,6 @@
 
 #define OUTLOOK_SCHEMA "http://schemas.microsoft.com/exchange/" \
 	"autodiscover/outlook/responseschema/2006a"
-#define POLICY_MAX_AGE_S 604800
 
 /* ---- services ---- */
 
@@ -434,13 +433,8 @@ static void
 policy_put(const struct setup *setup, const struct setup_subject *subject,
     struct buf *out)
 {
-	static const char *const modes[] = { [MTA_STS_NONE] = "none",
-	    [MTA_STS_TESTING] = "testing", [MTA_STS_ENFORCE] = "enforce" };
-
 	(void)subject;
-	buf_addf(out, "version: STSv1\r\nmode: %s\r\nmx: %.*s\r\n"
-	    "max_age: %d\r\n", modes[setup->mta_sts_mode],
-	    STR_FMT(setup->hostname), POLICY_MAX_AGE_S);
+	mta_sts_put_policy(out, setup->mta_sts_mode, setup->hostname);
 }
 
 /* ---- routes ---- */
