@@ -64,6 +64,8 @@ struct origin {
 	uint64_t session;
 	char protocol[33];
 	char remote[64];
+	char service[16];
+	char zone[32];
 	const char *mechanism;
 	bool is_limited;		/* not in zone loopback */
 };

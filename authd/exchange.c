@@ -111,7 +111,7 @@ wipe(struct str s)
 
 static void
 set_origin(struct origin *origin, uint64_t session, struct str protocol,
-    struct str remote, struct str zone)
+    struct str remote, struct str service, struct str zone)
 {
 	memset(origin, 0, sizeof(*origin));
 	origin->session = session;
@@ -120,6 +120,10 @@ set_origin(struct origin *origin, uint64_t session, struct str protocol,
 	    STR_FMT(protocol));
 	(void)snprintf(origin->remote, sizeof(origin->remote), "%.*s",
 	    STR_FMT(remote));
+	(void)snprintf(origin->service, sizeof(origin->service), "%.*s",
+	    STR_FMT(service));
+	(void)snprintf(origin->zone, sizeof(origin->zone), "%.*s",
+	    STR_FMT(zone));
 	origin->is_limited = !str_eq(zone, STR("loopback"));
 }
 
@@ -188,13 +192,15 @@ exchange_on_start(struct ipc_link *link, struct ipc_req *req,
 	uint64_t session = ipc_get_u64(in);
 	struct str protocol = ipc_get_str(in), name = ipc_get_str(in);
 	bool has_initial = ipc_get_bool(in), has_tls;
-	struct str initial = ipc_get_str(in), remote, zone;
+	struct str initial = ipc_get_str(in), remote, service, zone;
 	struct origin origin;
 
 	has_tls = ipc_get_bool(in);
 	remote = ipc_get_str(in);
+	service = ipc_get_str(in);
 	zone = ipc_get_str(in);
-	set_origin(&origin, session, protocol, remote, zone);
+	set_origin(&origin, session, protocol, remote, service,
+	    zone);
 	origin.mechanism = mechanism_name(name);
 	/* Without TLS there are no mechanisms. */
 	if (origin.mechanism == NULL || !has_tls)
@@ -244,13 +250,15 @@ exchange_on_login(struct ipc_link *link, struct ipc_req *req,
 	struct client *client = ipc_link_ctx(link);
 	uint64_t session = ipc_get_u64(in);
 	struct str protocol = ipc_get_str(in), user = ipc_get_str(in);
-	struct str password = ipc_get_str(in), remote, zone;
+	struct str password = ipc_get_str(in), remote, service, zone;
 	bool has_tls = ipc_get_bool(in);
 	struct origin origin;
 
 	remote = ipc_get_str(in);
+	service = ipc_get_str(in);
 	zone = ipc_get_str(in);
-	set_origin(&origin, session, protocol, remote, zone);
+	set_origin(&origin, session, protocol, remote, service,
+	    zone);
 	if (!has_tls)
 		login_reply(req, AUTH_S_NO_MECHANISM, STR(""));
 	else

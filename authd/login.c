@@ -262,6 +262,9 @@ on_directory(void *ctx, int code, struct ipc_in *in)
 		refuse(login, AUTH_S_FAILED, "secret of an older account");
 	else if (!ipc_get_bool(in))
 		refuse(login, AUTH_S_FAILED, "disabled");
+	else if (!ipc_get_bool(in))
+		refuse(login, AUTH_S_FAILED, "not by this service from this "
+		    "zone");
 	else
 		succeed(login, address);
 }
@@ -273,6 +276,8 @@ ask_directory(struct login *login)
 	    "directoryd"), DIR_LOGIN);
 
 	ipc_put_str(out, str_of(login->secret.address));
+	ipc_put_str(out, str_of(login->origin.service));
+	ipc_put_str(out, str_of(login->origin.zone));
 	(void)ipc_call(out, -1, DIRECTORY_MS, on_directory, login);
 }
 

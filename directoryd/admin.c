@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "directory/access.h"
 #include "directoryd/admin_int.h"
 
 #include "mail/address.h"
@@ -15,6 +16,9 @@ show_domain(const struct directory_domain *d)
 	admin_set_u64(o, "accounts", d->accounts);
 	admin_set_u64(o, "message_size", d->message_octets);
 	admin_set_u64(o, "message_recipients", d->message_recipients);
+	admin_set_text(o, "access", d->access);
+	json_object_set_new(o, "stops_when_full",
+	    json_boolean(d->stops_when_full));
 	json_object_set_new(o, "enabled", json_boolean(d->is_enabled));
 	return o;
 }
@@ -76,6 +80,29 @@ tenant_list(struct admin_call *call, struct err *err)
 /* ---- domains ---- */
 
 static int
+domain_policy(struct admin_call *call, struct directory_domain *d,
+    struct err *err)
+{
+	struct str access = admin_arg_str(call->args, "access");
+	struct str when_full = admin_arg_str(call->args, "when_full");
+
+	if (admin_arg_has(call->args, "when_full")) {
+		d->stops_when_full = str_eq(when_full, STR("stop"));
+		if (!d->stops_when_full && !str_eq(when_full, STR("send")))
+			return err_set(err, ERR_SYNTAX, "when_full: want send "
+			    "or stop");
+	}
+	if (!admin_arg_has(call->args, "access"))
+		return 0;
+	if (str_eq(access, STR("closed-network")))
+		access = STR(ACCESS_CLOSED_NETWORK);
+	else if (str_eq(access, STR("open")))
+		access = STR("");
+	d->access = access;
+	return access_check(access, err);
+}
+
+static int
 domain_limits(struct admin_call *call, struct directory_domain *d,
     struct err *err)
 {
@@ -94,10 +121,12 @@ domain_limits(struct admin_call *call, struct directory_domain *d,
 	if (rc == 0 && str_eq(admin_arg_str(call->args, "preset"), STR("compat"))) {
 		d->message_octets = 15 << 20;
 		d->message_recipients = 1000;
+		d->stops_when_full = true;
+		d->access = STR(ACCESS_CLOSED_NETWORK);
 	} else if (rc == 0 && admin_arg_has(call->args, "preset")) {
 		rc = err_set(err, ERR_SYNTAX, "preset: want compat");
 	}
-	return rc;
+	return rc == 0 ? domain_policy(call, d, err) : rc;
 }
 
 /* The tenant named, or one named after the domain, made when missing. */

@@ -4,12 +4,15 @@
  * programs, and every change.
  */
 #include "base/log.h"
+#include "base/when.h"
+#include "directory/access.h"
 #include "directoryd/admin.h"
 #include "ipc/child.h"
 
 #define ROW_OCTETS 32		/* of a route, besides its text */
 #define USAGE_FLUSH_MS 5000
 #define FULL_MAX 60000		/* octets of a reply's rows */
+#define WARNINGS_MAX 1000	/* of one flush of usage */
 
 struct directoryd {
 	struct child *child;
@@ -17,6 +20,7 @@ struct directoryd {
 	struct loop_timer usage_timer;
 	struct arena *arena;	/* of one request */
 	const char *path;
+	int64_t quota_grace_s;
 	struct list clients;
 };
 
@@ -25,6 +29,7 @@ struct client {
 	struct directoryd *d;
 	struct ipc_link *link;
 	bool wants_changes;
+	bool wants_warnings;
 };
 
 static struct directoryd *
@@ -52,20 +57,41 @@ is_full(const struct directory_leaf *leaf, uint64_t size)
 	    leaf->used_octets);
 }
 
+/* A full mailbox asks senders to come again; after the grace they are told
+ * that they need not. */
 static enum dir_verdict
-verdict_of(const struct directory_leaf *leaves, size_t n, uint64_t size)
+verdict_of_mailbox(struct directoryd *d, const struct directory_leaf *leaf,
+    uint64_t size)
 {
-	enum dir_verdict verdict = DIR_V_UNKNOWN;
+	bool is_now_full = is_full(leaf, size);
+	struct err err = ERR_INIT;
+	int64_t since_s;
+
+	if (directory_full(d->dir, leaf->account, is_now_full, &since_s,
+	    &err) != 0)
+		ev_warn(NULL, "directory.full.unwritten", EV_ERR(&err));
+	if (!is_now_full)
+		return DIR_V_LOCAL;
+	return when_wall_s() - since_s > d->quota_grace_s ? DIR_V_FULL_LONG :
+	    DIR_V_FULL;
+}
+
+static enum dir_verdict
+verdict_of(struct directoryd *d, const struct directory_leaf *leaves,
+    size_t n, uint64_t size)
+{
+	enum dir_verdict verdict = DIR_V_UNKNOWN, mailbox;
 	size_t i;
 
 	/* One good target is enough; else the kindest reason. */
 	for (i = 0; i < n; i++) {
-		if (leaves[i].kind == DIRECTORY_LEAF_ACCOUNT &&
-		    !is_full(&leaves[i], size))
-			return DIR_V_LOCAL;
-		if (leaves[i].kind == DIRECTORY_LEAF_ACCOUNT)
-			verdict = DIR_V_FULL;
-		else if (leaves[i].kind == DIRECTORY_LEAF_REMOTE)
+		if (leaves[i].kind == DIRECTORY_LEAF_ACCOUNT) {
+			mailbox = verdict_of_mailbox(d, &leaves[i], size);
+			if (mailbox == DIR_V_LOCAL)
+				return mailbox;
+			if (verdict != DIR_V_FULL)
+				verdict = mailbox;
+		} else if (leaves[i].kind == DIRECTORY_LEAF_REMOTE)
 			return DIR_V_LOCAL;
 		else if (leaves[i].kind == DIRECTORY_LEAF_DISABLED &&
 		    verdict == DIR_V_UNKNOWN)
@@ -98,7 +124,8 @@ on_rcpt(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		if (rc == 0 || str_rfind(canon, '@') == STR_NPOS) {
 			rc = directory_resolve(d->dir, canon, d->arena,
 			    &leaves, &n, &err);
-			verdict = verdict_of(leaves, n, ipc_get_u64(in));
+			verdict = verdict_of(d, leaves, n,
+			    ipc_get_u64(in));
 		} else if (rc == ERR_NOTFOUND) {
 			rc = 0;
 		}
@@ -136,6 +163,9 @@ on_sender(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	out = ipc_reply_begin(req);
 	ipc_put_u64(out, account.message_octets);
 	ipc_put_u64(out, account.message_recipients);
+	ipc_put_bool(out, account.stops_when_full &&
+	    account.quota_octets != 0 &&
+	    account.used_octets >= account.quota_octets);
 	while (ipc_more(in))
 		ipc_put_bool(out, account.is_enabled &&
 		    directory_may_send_as(d->dir, id, ipc_get_str(in),
@@ -235,13 +265,13 @@ static void
 on_login(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct directoryd *d = of(link);
+	struct str canon, name = ipc_get_str(in), service = ipc_get_str(in);
 	struct directory_account account;
 	struct err err = ERR_INIT;
 	struct ipc_out *out;
-	struct str canon;
 	int rc;
 
-	rc = directory_canon(d->arena, ipc_get_str(in), &canon, &err);
+	rc = directory_canon(d->arena, name, &canon, &err);
 	if (rc == 0)
 		rc = directory_account_find(d->dir, canon, d->arena, &account,
 		    &err);
@@ -254,6 +284,8 @@ on_login(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	ipc_put_u64(out, account.tenant);
 	ipc_put_str(out, account.address);
 	ipc_put_bool(out, account.is_enabled);
+	ipc_put_bool(out, service.len == 0 || access_allows(account.access,
+	    service, ipc_get_str(in)));
 	ipc_reply_end(out, -1);
 }
 
@@ -320,11 +352,61 @@ on_usage(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 }
 
 static void
+on_warned(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	uint64_t account = ipc_get_u64(in);
+	struct err err = ERR_INIT;
+
+	(void)req;
+	if (directory_warned(d->dir, account, ipc_get_u64(in), &err) != 0)
+		ev_warn(NULL, "directory.warned.unwritten", EV_ERR(&err));
+}
+
+static void
+send_warning(struct directoryd *d, const struct directory_warning *warning)
+{
+	const struct directory_account *a = &warning->account;
+	struct client *client, *tmp;
+	struct ipc_out *out;
+
+	list_each(client, tmp, &d->clients, struct client, node) {
+		if (!client->wants_warnings)
+			continue;
+		out = ipc_begin(client->link, DIR_WARN);
+		ipc_put_u64(out, a->id);
+		ipc_put_str(out, a->address);
+		ipc_put_str(out, a->language);
+		ipc_put_u64(out, warning->percent);
+		ipc_put_u64(out, a->used_octets);
+		ipc_put_u64(out, a->quota_octets);
+		(void)ipc_send(out, -1);
+	}
+}
+
+static void
+send_warnings(struct directoryd *d)
+{
+	struct directory_warning *warnings;
+	struct err err = ERR_INIT;
+	size_t n, i;
+
+	arena_reset(d->arena);
+	warnings = arena_alloc(d->arena, WARNINGS_MAX * sizeof(*warnings));
+	if (directory_warnings(d->dir, d->arena, warnings, WARNINGS_MAX, &n,
+	    &err) != 0)
+		ev_warn(NULL, "directory.warnings.failed", EV_ERR(&err));
+	for (i = 0; i < n; i++)
+		send_warning(d, &warnings[i]);
+}
+
+static void
 on_usage_timer(void *arg)
 {
 	struct directoryd *d = arg;
 	struct err err = ERR_INIT;
 
+	send_warnings(d);
 	if (directory_usage_flush(d->dir, &err) != 0)
 		ev_warn(NULL, "directory.usage.failed", EV_ERR(&err));
 }
@@ -393,6 +475,8 @@ static ipc_handler *const handlers[] = {
 	[DIR_ACCOUNT] = on_account,
 	[DIR_USAGE] = on_usage,
 	[DIR_ADMIN] = on_admin,
+	[DIR_WARNED] = on_warned,
+	[DIR_WARN] = NULL,
 	[DIR_CHANGED] = NULL,
 	[DIR_DOMAIN] = on_domain,
 };
@@ -403,14 +487,15 @@ static const struct {
 	const char *peer;
 	uint64_t allowed;
 	bool wants_changes;
+	bool wants_warnings;
 } peers[] = {
-	{ "smtpd", 1U << DIR_RCPT | 1U << DIR_SENDER, false },
-	{ "queued", 1U << DIR_ROUTE, false },
-	{ "authd", 1U << DIR_LOGIN, true },
-	{ "mboxd", 1U << DIR_ACCOUNT | 1U << DIR_USAGE, true },
+	{ "smtpd", 1U << DIR_RCPT | 1U << DIR_SENDER, false, false },
+	{ "queued", 1U << DIR_ROUTE | 1U << DIR_WARNED, false, true },
+	{ "authd", 1U << DIR_LOGIN, true, false },
+	{ "mboxd", 1U << DIR_ACCOUNT | 1U << DIR_USAGE, true, false },
 	{ "admind", 1U << DIR_ADMIN | 1U << DIR_LOGIN | 1U << DIR_DOMAIN,
-	    false },
-	{ "webmail", 1U << DIR_DOMAIN, false },
+	    false, false },
+	{ "webmail", 1U << DIR_DOMAIN, false, false },
 };
 
 static void
@@ -437,6 +522,7 @@ came(struct child *child, struct str peer, int fd)
 		if (str_eq(peer, str_of(peers[i].peer))) {
 			allowed = peers[i].allowed;
 			client->wants_changes = peers[i].wants_changes;
+			client->wants_warnings = peers[i].wants_warnings;
 		}
 	list_add(&d->clients, &client->node);
 	client->link = ipc_serve(child->loop, &ipc_dir, fd, peer, handlers,
@@ -461,6 +547,19 @@ prepare(struct child *child, struct err *err)
 	return 0;
 }
 
+static void
+read_config(struct directoryd *d)
+{
+	d->quota_grace_s = (int64_t)child_config_u64(d->child, "quota_grace",
+	    259200);
+}
+
+static void
+reload(struct child *child)
+{
+	read_config(child->ctx);
+}
+
 static int
 start(struct child *child, struct err *err)
 {
@@ -470,6 +569,7 @@ start(struct child *child, struct err *err)
 	list_init(&d->clients);
 	d->arena = arena_new(65536);
 	loop_timer_init(&d->usage_timer, child->loop, on_usage_timer, d);
+	read_config(d);
 	(void)snprintf(path, sizeof(path), "%s/directory.db", d->path);
 	return directory_open(&d->dir, path, err);
 }
@@ -493,7 +593,7 @@ main(int argc, char **argv)
 	static const struct child_spec spec = {
 		.name = "directoryd", .ctx_size = sizeof(struct directoryd),
 		.serves = serves, .prepare = prepare, .start = start,
-		.stop = stop,
+		.reload = reload, .stop = stop,
 	};
 
 	return child_main(argc, argv, &spec);

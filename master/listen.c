@@ -208,6 +208,7 @@ keep(struct listen_socket **sockets, const struct config_listener *l,
 	s->protocol = copy_text(l->protocol);
 	s->tls = copy_text(l->tls);
 	s->zone = copy_text(l->zone);
+	s->takes_clear_logins = l->takes_clear_logins;
 	s->port = l->port;
 	s->fd = fd;
 	(void)snprintf(s->address, sizeof(s->address), "%s", address);

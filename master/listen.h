@@ -17,6 +17,7 @@ struct listen_socket {
 	char *protocol;
 	char *tls;
 	char *zone;
+	bool takes_clear_logins;
 	uint16_t port;
 	int fd;
 	char address[64];

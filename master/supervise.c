@@ -138,8 +138,9 @@ send_config(struct child_slot *slot)
 	    slot->instance, args->dir, (unsigned)geteuid());
 	for (; l != NULL; l = l->next)
 		if (takes_listener(slot->program, l->protocol))
-			buf_addf(&lines, "listener.%s=%s %s %s\n", l->name,
-			    l->protocol, l->tls, l->zone);
+			buf_addf(&lines, "listener.%s=%s %s %s %s\n",
+			    l->name, l->protocol, l->tls,
+			    l->takes_clear_logins ? "clear" : "-", l->zone);
 	all = buf_str(&lines);
 	/* Pieces end with a line, so that each is read by itself. */
 	while (all.len != 0) {

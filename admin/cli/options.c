@@ -18,6 +18,9 @@ struct option {
 };
 
 static const struct option options[] = {
+	{ "access", "access", "GRID", "access", TEXT,
+	    "who may log in from where: open, closed-network, or "
+	    "\"SERVICE:ZONE,ZONE ...\"" },
 	{ "after", "after", "ID", "after", TEXT,
 	    "only what comes after this entry" },
 	{ "alias", "alias", "ADDRESS", "aliases", LIST,
@@ -54,13 +57,16 @@ static const struct option options[] = {
 	    "read the password from the first line of standard input" },
 	{ "plan", "plan", "NAME", "plan", TEXT, "plan that sets the quota" },
 	{ "preset", "preset", "NAME", "preset", TEXT,
-	    "limits by name: compat (15M, 1000 recipients)" },
+	    "limits by name: compat (15M, 1000 recipients, access of a closed "
+	    "network, a full mailbox may not send)" },
 	{ "quota", "quota", "SIZE", "quota", TEXT,
 	    "such as 3G; default: what plan or domain say" },
 	{ "send-as", "send-as", "ADDRESS", "send_as", TEXT,
 	    "the address to send as" },
 	{ "tenant", "tenant", "NAME", "tenant", TEXT,
 	    "owner of the domain; without it one named after the domain" },
+	{ "when-full", "when-full", "send|stop", "when_full", TEXT,
+	    "what the owner of a full mailbox may do: send (default) or not" },
 };
 
 #define OPTIONS_LEN (sizeof(options) / sizeof(options[0]))

@@ -2,7 +2,8 @@
 /* Every verb there is. Columns: key, or key:kind (see print.c). */
 #include "admin/cli/cli.h"
 
-#define DOMAIN_LIMITS "mailbox-size ids message-size message-recipients preset"
+#define DOMAIN_LIMITS "mailbox-size ids message-size message-recipients "	\
+	"access when-full preset"
 #define DOMAIN_COLUMNS "name tenant accounts ids mailbox_size:size "	\
 	"message_size:size message_recipients enabled"
 #define ACCOUNT_COLUMNS "address name plan quota:size used:size messages " \
@@ -21,7 +22,8 @@ const struct verb cli_verbs[] = {
 	{ "domain", "list", "", "", verb_list, NULL, NULL, DOMAIN_COLUMNS,
 	    "List the domains." },
 	{ "domain", "show", "name", "", verb_show, NULL, NULL,
-	    DOMAIN_COLUMNS, "Show a domain and its limits." },
+	    DOMAIN_COLUMNS " access stops_when_full",
+	    "Show a domain and its limits." },
 	{ "domain", "set", "name", DOMAIN_LIMITS, verb_change, NULL, NULL,
 	    NULL, "Change limits of a domain." },
 	{ "domain", "enable", "name", "", verb_change, "set", "enabled=true",

@@ -78,7 +78,7 @@ put_capability(struct session *session)
 	bool has_tls = conn_has_tls(session->conn);
 
 	put(session, IMAP_CAPABILITY_FRONT);
-	if (has_tls)
+	if (front_takes_logins(session->seat.listener, session->conn))
 		put(session, " AUTH=PLAIN AUTH=LOGIN AUTH=SCRAM-SHA-256");
 	else
 		put(session, " LOGINDISABLED");
@@ -348,7 +348,7 @@ may_log_in(struct session *session, const struct imap_command *cmd)
 {
 	struct login_state *login = session->login;
 
-	if (!conn_has_tls(session->conn)) {
+	if (!front_takes_logins(session->seat.listener, session->conn)) {
 		refuse(session, cmd->tag,
 		    "NO [PRIVACYREQUIRED] only inside TLS");
 		return false;
@@ -545,7 +545,7 @@ login_state_new(struct session *session)
 	login->login.authd = child_link(session->imapd->child, "authd");
 	login->login.session = session->id;
 	login->login.protocol = "imap";
-	login->login.zone = session->seat.listener->zone;
+	login->login.listener = session->seat.listener;
 	login->login.conn = session->conn;
 	login->login.on_result = on_result;
 	login->login.ctx = session;

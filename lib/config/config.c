@@ -195,6 +195,13 @@ check_listener(cfg_t *cfg, cfg_opt_t *opt)
 		cfg_error(cfg, "listener %s: tls = \"%s\": want none, "
 		    "starttls or implicit", cfg_title(sec),
 		    cfg_getstr(sec, "tls"));
+	else if (!is_one_of(cfg_getstr(sec, "clear_logins"), "yes no"))
+		cfg_error(cfg, "listener %s: clear_logins = \"%s\": want yes "
+		    "or no", cfg_title(sec), cfg_getstr(sec, "clear_logins"));
+	else if (strcmp(cfg_getstr(sec, "clear_logins"), "yes") == 0 &&
+	    strcmp(cfg_getstr(sec, "zone"), "internet") == 0)
+		cfg_error(cfg, "listener %s: clear_logins = \"yes\": not in "
+		    "zone internet", cfg_title(sec));
 	else if (cfg_getstr(sec, "path")[0] == '\0' &&
 	    (port < 1 || port > 65535 || cfg_size(sec, "addresses") == 0))
 		cfg_error(cfg, "listener %s: want addresses and a port from "
@@ -287,6 +294,7 @@ parse(const char *path, struct err *err)
 		CFG_STR("path", "", CFGF_NONE),
 		CFG_STR("tls", "none", CFGF_NONE),
 		CFG_STR("zone", "internet", CFGF_NONE),
+		CFG_STR("clear_logins", "no", CFGF_NONE),
 		CFG_END(),
 	};
 	static cfg_opt_t route_opts[] = {
@@ -342,6 +350,8 @@ take_listener(struct config *config, cfg_t *sec)
 	l->protocol = cfg_getstr(sec, "protocol");
 	l->tls = cfg_getstr(sec, "tls");
 	l->zone = cfg_getstr(sec, "zone");
+	l->takes_clear_logins = strcmp(cfg_getstr(sec, "clear_logins"),
+	    "yes") == 0;
 	l->path = cfg_getstr(sec, "path");
 	l->port = (uint16_t)cfg_getint(sec, "port");
 	l->addresses_len = cfg_size(sec, "addresses");
@@ -502,8 +512,10 @@ config_print(const struct config *config, struct buf *text)
 		for (j = 0; j < l->addresses_len; j++)
 			buf_addf(text, "%s\"%s\"", j != 0 ? ", " : "",
 			    l->addresses[j]);
-		buf_addf(text, "%s\ttls = \"%s\"\n\tzone = \"%s\"\n}\n",
-		    l->path[0] != '\0' ? "" : "}\n", l->tls, l->zone);
+		buf_addf(text, "%s\ttls = \"%s\"\n\tzone = \"%s\"\n"
+		    "\tclear_logins = \"%s\"\n}\n",
+		    l->path[0] != '\0' ? "" : "}\n", l->tls, l->zone,
+		    l->takes_clear_logins ? "yes" : "no");
 	}
 	print_routes(config, text);
 }

@@ -24,6 +24,7 @@ struct config_listener {
 	const char *protocol;	/* smtp, submission, lmtp, imap, pop3, web */
 	const char *tls;	/* none, starttls, implicit */
 	const char *zone;
+	bool takes_clear_logins;
 	const char *path;	/* local socket; then no addresses */
 	uint16_t port;
 	size_t addresses_len;

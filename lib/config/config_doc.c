@@ -23,6 +23,8 @@ main(void)
 	    "#\tpath = \"\"                # a local socket instead\n"
 	    "#\ttls = \"none\"             # none, starttls, implicit\n"
 	    "#\tzone = \"internet\"        # loopback: without rate limits\n"
+	    "#\tclear_logins = \"no\"      # yes: passwords without TLS, in a "
+	    "closed network\n"
 	    "#}\n```\n");
 	buf_fini(&text);
 	return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/when.h"
 #include "directory/directory_int.h"
 #include "mail/address.h"
 
@@ -31,6 +32,89 @@ usage_of(struct directory *dir, uint64_t account)
 	return usage;
 }
 
+/* ---- full mailboxes ---- */
+
+static int
+full_write(struct directory *dir, uint64_t account, int64_t since_s,
+    struct err *err)
+{
+	struct db_query *q = db_query(dir->db, ACCOUNT_FULL);
+
+	/* Lost by a crash of the machine, it begins anew. */
+	db_bind_u64(q, 2, account);
+	db_bind_i64(q, 3, since_s);
+	return db_run(&q, err);
+}
+
+int
+directory_full_load(struct directory *dir, struct err *err)
+{
+	struct db_query *q = db_query(dir->db, FULL_LIST);
+	struct full *full;
+
+	dir->full = table_new();
+	while (db_next(q)) {
+		full = calloc(1, sizeof(*full));
+		invariant(full != NULL);
+		full->since_s = db_col_i64(q, 1);
+		table_put_u64(dir->full, db_col_u64(q, 0), full);
+	}
+	return db_end(&q, err);
+}
+
+void
+directory_full_free(struct directory *dir)
+{
+	struct full *full;
+	size_t cursor = 0;
+
+	if (dir->full == NULL)
+		return;
+	while ((full = table_next(dir->full, &cursor, NULL)) != NULL)
+		free(full);
+	table_free(&dir->full);
+}
+
+static int
+full_end(struct directory *dir, uint64_t account, struct err *err)
+{
+	free(table_del_u64(dir->full, account));
+	return full_write(dir, account, 0, err);
+}
+
+int
+directory_full(struct directory *dir, uint64_t account, bool is_full,
+    int64_t *since_s_r, struct err *err)
+{
+	struct full *full = table_get_u64(dir->full, account);
+
+	*since_s_r = full != NULL ? full->since_s : 0;
+	if (is_full == (full != NULL))
+		return 0;
+	if (!is_full)
+		return full_end(dir, account, err);
+	full = calloc(1, sizeof(*full));
+	invariant(full != NULL);
+	full->since_s = when_wall_s();
+	table_put_u64(dir->full, account, full);
+	*since_s_r = full->since_s;
+	return full_write(dir, account, full->since_s, err);
+}
+
+/* Something was deleted from a full mailbox: its clock ends. */
+static void
+has_room(struct directory *dir, uint64_t account, uint64_t octets)
+{
+	struct full *full = table_get_u64(dir->full, account);
+
+	if (full == NULL)
+		return;
+	if (octets < full->octets)
+		(void)full_end(dir, account, NULL);
+	else
+		full->octets = octets;
+}
+
 void
 directory_usage(struct directory *dir, uint64_t account, uint64_t octets,
     uint64_t messages, uint64_t sequence)
@@ -40,6 +124,7 @@ directory_usage(struct directory *dir, uint64_t account, uint64_t octets,
 	/* Reports may overtake each other between the owner's processes. */
 	if (sequence < usage->sequence)
 		return;
+	has_room(dir, account, octets);
 	usage->octets = octets;
 	usage->messages = messages;
 	usage->sequence = sequence;
@@ -74,6 +159,69 @@ directory_usage_flush(struct directory *dir, struct err *err)
 	}
 	dir->dirty = 0;
 	return db_commit(dir->db, err);
+}
+
+/* ---- warnings ---- */
+
+static uint64_t
+level_of(const struct directory_account *a)
+{
+	static const uint64_t levels[] = { 95, 90, 80 };
+	size_t i;
+
+	for (i = 0; a->quota_octets != 0 && i < 3; i++)
+		if (a->used_octets >= a->quota_octets / 100 * levels[i])
+			return levels[i];
+	return 0;
+}
+
+/* Fallen by a twentieth below what was told: told again when it rises. */
+static bool
+has_fallen(const struct directory_account *a)
+{
+	return a->warned_percent >= 5 && a->used_octets <
+	    a->quota_octets / 100 * (a->warned_percent - 5);
+}
+
+int
+directory_warnings(struct directory *dir, struct arena *arena,
+    struct directory_warning *warnings, size_t max, size_t *count_r,
+    struct err *err)
+{
+	struct directory_account a;
+	struct usage *usage;
+	size_t cursor = 0, n = 0;
+	uint64_t level;
+	int rc = 0;
+
+	while (dir->dirty != 0 && n < max && (rc == 0 || rc == ERR_NOTFOUND) &&
+	    (usage = table_next(dir->usage, &cursor, NULL)) != NULL) {
+		if (!usage->is_dirty)
+			continue;
+		rc = directory_account_get(dir, usage->account, arena, &a,
+		    NULL);
+		if (rc != 0)
+			continue;
+		level = level_of(&a);
+		if (has_fallen(&a))
+			rc = directory_warned(dir, a.id, level, err);
+		else if (level > a.warned_percent)
+			warnings[n++] = (struct directory_warning){ a,
+			    level };
+	}
+	*count_r = n;
+	return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+int
+directory_warned(struct directory *dir, uint64_t account, uint64_t percent,
+    struct err *err)
+{
+	struct db_query *q = db_query(dir->db, ACCOUNT_WARNED);
+
+	db_bind_u64(q, 2, account);
+	db_bind_u64(q, 3, percent);
+	return db_run(&q, err);
 }
 
 /* ---- accounts ---- */
@@ -115,6 +263,9 @@ account_read(struct directory *dir, struct db_query *q, struct arena *arena,
 	a->used_messages = db_col_u64(q, 14);
 	a->message_octets = db_col_u64(q, 15);
 	a->message_recipients = db_col_u64(q, 16);
+	a->access = arena_str(arena, db_col_str(q, 18));
+	a->stops_when_full = db_col_bool(q, 19);
+	a->warned_percent = db_col_u64(q, 20);
 	usage = table_get_u64(dir->usage, a->id);
 	if (usage != NULL && usage->sequence >= db_col_u64(q, 17)) {
 		a->used_octets = usage->octets;

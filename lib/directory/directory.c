@@ -23,7 +23,10 @@ directory_open(struct directory **dir_r, const char *path, struct err *err)
 	}
 	dir->usage = table_new();
 	*dir_r = dir;
-	return 0;
+	rc = directory_full_load(dir, err);
+	if (rc != 0)
+		directory_close(dir_r);
+	return rc;
 }
 
 void
@@ -38,6 +41,7 @@ directory_close(struct directory **dir)
 	while ((usage = table_next((*dir)->usage, &cursor, NULL)) != NULL)
 		free(usage);
 	table_free(&(*dir)->usage);
+	directory_full_free(*dir);
 	db_close(&(*dir)->db);
 	free(*dir);
 	*dir = NULL;
@@ -216,7 +220,9 @@ domain_read(struct db_query *q, struct arena *arena,
 	d->message_octets = db_col_u64(q, 6);
 	d->message_recipients = db_col_u64(q, 7);
 	d->is_enabled = db_col_bool(q, 8);
-	d->accounts = db_col_u64(q, 9);
+	d->access = arena_str(arena, db_col_str(q, 9));
+	d->stops_when_full = db_col_bool(q, 10);
+	d->accounts = db_col_u64(q, 11);
 }
 
 int
@@ -233,6 +239,8 @@ directory_domain_add(struct directory *dir,
 	db_bind_u64(q, 6, domain->message_octets);
 	db_bind_u64(q, 7, domain->message_recipients);
 	db_bind_u64(q, 8, domain->is_enabled);
+	db_bind_str(q, 9, domain->access);
+	db_bind_u64(q, 10, domain->stops_when_full);
 	rc = db_run(&q, NULL);
 	if (rc == ERR_EXISTS)
 		return err_set(err, rc, "domain %.*s exists",
@@ -288,6 +296,8 @@ directory_domain_set(struct directory *dir,
 	db_bind_u64(q, 5, domain->message_octets);
 	db_bind_u64(q, 6, domain->message_recipients);
 	db_bind_u64(q, 7, domain->is_enabled);
+	db_bind_str(q, 8, domain->access);
+	db_bind_u64(q, 9, domain->stops_when_full);
 	return db_run(&q, err);
 }
 

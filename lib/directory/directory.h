@@ -64,6 +64,8 @@ struct directory_domain {
 	uint64_t message_octets;
 	uint64_t message_recipients;
 	bool is_enabled;
+	struct str access;		/* grid of directory/access.h */
+	bool stops_when_full;		/* a full mailbox may not send */
 	uint64_t accounts;		/* how many there are */
 };
 
@@ -129,6 +131,9 @@ struct directory_account {
 	uint64_t used_messages;
 	uint64_t message_octets;	/* the domain's limits */
 	uint64_t message_recipients;
+	struct str access;
+	bool stops_when_full;
+	uint64_t warned_percent;	/* fullness its owner was told of */
 };
 
 int directory_account_add(struct directory *dir,
@@ -148,6 +153,33 @@ int directory_account_delete(struct directory *dir, uint64_t id,
 int directory_account_list(struct directory *dir, uint64_t domain,
     uint64_t after, size_t max, struct arena *arena,
     struct directory_account *accounts, size_t *count_r, struct err *err);
+
+/*
+ * How long a mailbox has been refusing mail because it is full: *since_s_r is
+ * the second of the first refusal. The clock begins with directory_full(true)
+ * and ends when something fits again or its usage falls.
+ */
+int directory_full(struct directory *dir, uint64_t account, bool is_full,
+    int64_t *since_s_r, struct err *err);
+
+/* A mailbox whose owner is to be told how full it is. */
+struct directory_warning {
+	struct directory_account account;
+	uint64_t percent;		/* 80, 90 or 95 */
+};
+
+/*
+ * Those of the accounts reported since the last flush that passed a level
+ * they were not told of: call before directory_usage_flush(). At most max.
+ */
+int directory_warnings(struct directory *dir, struct arena *arena,
+    struct directory_warning *warnings, size_t max, size_t *count_r,
+    struct err *err);
+
+/* The owner has been told. */
+int directory_warned(struct directory *dir, uint64_t account,
+    uint64_t percent, struct err *err);
+
 
 /* What the owner reported; kept in memory, written now and then. */
 void directory_usage(struct directory *dir, uint64_t account,

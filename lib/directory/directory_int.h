@@ -18,12 +18,23 @@ struct usage {
 	bool is_dirty;
 };
 
+/* A mailbox that refuses mail. */
+struct full {
+	int64_t since_s;
+	uint64_t octets;	/* its usage then; 0: not known */
+};
+
 struct directory {
 	struct db *db;
 	char actor[256];
 	struct table *usage;	/* account -> struct usage */
+	struct table *full;	/* account -> struct full */
 	size_t dirty;
 };
+
+/* Read which mailboxes are full. */
+int directory_full_load(struct directory *dir, struct err *err);
+void directory_full_free(struct directory *dir);
 
 /* Split at the last @; domain.p NULL without one. */
 struct str directory_local_of(struct str address, struct str *domain_r);

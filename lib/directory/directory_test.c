@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "directory/access.h"
 #include "directory/directory.h"
 
 static struct directory *dir;
@@ -255,6 +256,115 @@ test_quota_and_usage(void **state)
 }
 
 static void
+test_access(void **state)
+{
+	static const struct {
+		const char *grid;
+		const char *service;
+		const char *zone;
+		bool want;
+	} cases[] = {
+		{ "", "imap", "internet", true },
+		{ "imaps:*", "imaps", "internet", true },
+		{ "imaps:*", "imap", "internet", false },
+		{ "pop3:closed imaps:a,b", "imaps", "b", true },
+		{ "pop3:closed imaps:a,b", "imaps", "closed", false },
+		{ "*:closed", "pop3", "closed", true },
+		{ "*:closed", "pop3", "internet", false },
+		{ ACCESS_CLOSED_NETWORK, "submission", "closed", true },
+		{ ACCESS_CLOSED_NETWORK, "submission", "internet", false },
+		{ ACCESS_CLOSED_NETWORK, "smtps", "internet", true },
+		{ ACCESS_CLOSED_NETWORK, "pop3s", "internet", false },
+	};
+	static const char *const bad[] = { "imap", "imap:", "mail:closed",
+		"imap:a,,b", "imap:a b", "imap:a;b", ":closed" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		assert_int_equal(access_check(str_of(cases[i].grid), NULL),
+		    0);
+		if (access_allows(str_of(cases[i].grid),
+		    str_of(cases[i].service), str_of(cases[i].zone)) !=
+		    cases[i].want)
+			fail_msg("%s %s %s", cases[i].grid,
+			    cases[i].service, cases[i].zone);
+	}
+	for (i = 0; i < COUNT_OF(bad); i++)
+		if (access_check(str_of(bad[i]), NULL) != ERR_SYNTAX)
+			fail_msg("%s", bad[i]);
+}
+
+static uint64_t
+alice(void)
+{
+	struct directory_account a;
+
+	assert_int_equal(directory_account_find(dir,
+	    STR("alice@example.test"), arena, &a, NULL), 0);
+	return a.id;
+}
+
+/* When a mailbox became full is kept, over a restart too, until it is not. */
+static void
+test_full_clock(void **state)
+{
+	int64_t since_s, first_s;
+	char path[128];
+	uint64_t id;
+
+	(void)state;
+	id = alice();
+	assert_int_equal(directory_full(dir, id, false, &since_s, NULL),
+	    0);
+	assert_int_equal(since_s, 0);
+	assert_int_equal(directory_full(dir, id, true, &first_s, NULL), 0);
+	assert_true(first_s > 0);
+	directory_close(&dir);
+	(void)snprintf(path, sizeof(path), "%s/directory.db", folder);
+	assert_int_equal(directory_open(&dir, path, NULL), 0);
+	assert_int_equal(directory_full(dir, id, true, &since_s, NULL), 0);
+	assert_int_equal(since_s, first_s);
+	directory_usage(dir, id, 900, 9, 1);
+	assert_int_equal(directory_full(dir, id, true, &since_s, NULL), 0);
+	assert_int_equal(since_s, first_s);
+	/* Something was deleted: the clock begins anew when it is full. */
+	directory_usage(dir, id, 800, 8, 2);
+	assert_int_equal(directory_full(dir, id, false, &since_s, NULL),
+	    0);
+	assert_int_equal(since_s, 0);
+}
+
+static void
+test_warnings(void **state)
+{
+	static const struct {
+		uint64_t used;
+		uint64_t want;		/* percent told; 0: nothing */
+	} steps[] = {
+		{ 700, 0 }, { 810, 80 }, { 850, 0 }, { 960, 95 },
+		{ 920, 0 }, { 970, 0 }, { 100, 0 }, { 900, 90 },
+	};
+	struct directory_warning warnings[4];
+	uint64_t id = alice();
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(steps); i++) {
+		directory_usage(dir, id, steps[i].used, 1, i + 1);
+		assert_int_equal(directory_warnings(dir, arena, warnings, 4,
+		    &n, NULL), 0);
+		assert_int_equal(n, steps[i].want != 0);
+		if (n != 0) {
+			assert_int_equal(warnings[0].percent, steps[i].want);
+			assert_int_equal(directory_warned(dir,
+			    id, warnings[0].percent, NULL), 0);
+		}
+		assert_int_equal(directory_usage_flush(dir, NULL), 0);
+	}
+}
+
+static void
 test_rollback_leaves_no_log(void **state)
 {
 	struct directory_log_line lines[10];
@@ -301,6 +411,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_send_as, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_quota_and_usage, setup,
+		    teardown),
+		cmocka_unit_test(test_access),
+		cmocka_unit_test_setup_teardown(test_full_clock, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_warnings, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_rollback_leaves_no_log,
 		    setup, teardown),

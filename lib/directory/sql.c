@@ -6,12 +6,13 @@
 	"a.plan, a.quota, COALESCE(p.quota, 0), d.mailbox_octets, "	\
 	"a.is_enabled, d.is_enabled, a.language, a.used_octets, "	\
 	"a.used_messages, d.message_octets, d.message_recipients, "	\
-	"a.used_sequence"
+	"a.used_sequence, d.access, d.stops_when_full, a.warned_percent"
 #define ACCOUNT_FROM " FROM account a JOIN domain d ON d.id = a.domain " \
 	"LEFT JOIN plan p ON p.name = a.plan "
 #define DOMAIN_BRIEF "d.id, d.tenant, d.name, t.name, "			\
 	"d.mailbox_octets, d.ids_max, d.message_octets, "		\
-	"d.message_recipients, d.is_enabled, "
+	"d.message_recipients, d.is_enabled, d.access, "		\
+	"d.stops_when_full, "
 /* Counting accounts is for people: mail does not need it. */
 #define DOMAIN_COLUMNS DOMAIN_BRIEF					\
 	"(SELECT COUNT(*) FROM account a WHERE a.domain = d.id)"
@@ -31,14 +32,16 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 	[TENANT_USED] = "SELECT 1 FROM domain WHERE tenant = ?2 LIMIT 1",
 
 	[DOMAIN_ADD] = "INSERT INTO domain (tenant, name, mailbox_octets, "
-	    "ids_max, message_octets, message_recipients, is_enabled) "
-	    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	    "ids_max, message_octets, message_recipients, is_enabled, "
+	    "access, stops_when_full) "
+	    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 	[DOMAIN_FIND] = "SELECT " DOMAIN_COLUMNS DOMAIN_FROM
 	    "WHERE d.name = ?2",
 	[DOMAIN_LOOKUP] = "SELECT " DOMAIN_BRIEF "0" DOMAIN_FROM
 	    "WHERE d.name = ?2",
 	[DOMAIN_SET] = "UPDATE domain SET mailbox_octets = ?3, ids_max = ?4, "
-	    "message_octets = ?5, message_recipients = ?6, is_enabled = ?7 "
+	    "message_octets = ?5, message_recipients = ?6, "
+	    "is_enabled = ?7, access = ?8, stops_when_full = ?9 "
 	    "WHERE id = ?2",
 	[DOMAIN_DELETE] = "DELETE FROM domain WHERE id = ?2",
 	[DOMAIN_LIST] = "SELECT " DOMAIN_COLUMNS DOMAIN_FROM
@@ -67,6 +70,12 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 	[ACCOUNT_COUNT] = "SELECT COUNT(*) FROM account WHERE domain = ?2",
 	[ACCOUNT_USAGE] = "UPDATE account SET used_octets = ?3, "
 	    "used_messages = ?4, used_sequence = ?5 WHERE id = ?2",
+	[ACCOUNT_FULL] = "UPDATE account SET full_since_s = ?3 "
+	    "WHERE id = ?2",
+	[FULL_LIST] = "SELECT id, full_since_s FROM account "
+	    "WHERE full_since_s <> 0",
+	[ACCOUNT_WARNED] = "UPDATE account SET warned_percent = ?3 "
+	    "WHERE id = ?2",
 
 	[PAIR_ADD] = "INSERT INTO pair (kind, owner, target, keeps_copy) "
 	    "VALUES (?2, ?3, ?4, ?5)",
@@ -118,11 +127,22 @@ static const char *const migrations[] = {
 	" PRIMARY KEY (kind, owner, target)) WITHOUT ROWID;"
 	"CREATE INDEX pair_target ON pair (target, kind);"
 	"CREATE INDEX account_plan ON account (plan);",
+
+	"ALTER TABLE domain ADD COLUMN access TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE domain ADD COLUMN stops_when_full INTEGER NOT NULL "
+	" DEFAULT 0;"
+	"ALTER TABLE account ADD COLUMN full_since_s INTEGER NOT NULL "
+	" DEFAULT 0;"
+	"ALTER TABLE account ADD COLUMN warned_percent INTEGER NOT NULL "
+	" DEFAULT 0;"
+	"CREATE INDEX account_full ON account (full_since_s) "
+	" WHERE full_since_s <> 0;",
 };
 
 const struct db_schema directory_schema = {
 	.name = "directory", .application = 0x686b6469,	/* "hkdi" */
-	.migrations = migrations, .migration_count = 1,
+	.migrations = migrations,
+	.migration_count = sizeof(migrations) / sizeof(migrations[0]),
 	.statements = statements,
 	.statement_count = DIRECTORY_STATEMENTS,
 };

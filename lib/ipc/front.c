@@ -237,9 +237,37 @@ on_retry(void *arg)
 		loop_fd_want(&l->watch, LOOP_READ);
 }
 
+/* ---- logins ---- */
+
+const char *
+front_service(const struct front_listener *listener)
+{
+	static const struct {
+		const char *protocol;
+		const char *implicit;
+	} services[] = {
+		{ "submission", "smtps" }, { "imap", "imaps" },
+		{ "pop3", "pop3s" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (listener->tls == FRONT_TLS_IMPLICIT &&
+		    strcmp(listener->protocol, services[i].protocol) == 0)
+			return services[i].implicit;
+	return listener->protocol;
+}
+
+bool
+front_takes_logins(const struct front_listener *listener,
+    const struct conn *conn)
+{
+	return conn_has_tls(conn) || listener->takes_clear_logins;
+}
+
 /* ---- start ---- */
 
-/* "smtp starttls loopback" */
+/* "smtp starttls - loopback"; "clear" for "-": logins without TLS. */
 static void
 describe(struct front_listener *l, struct str text)
 {
@@ -252,6 +280,8 @@ describe(struct front_listener *l, struct str text)
 	l->tls = str_eq(word, STR("implicit")) ? FRONT_TLS_IMPLICIT :
 	    str_eq(word, STR("starttls")) ? FRONT_TLS_STARTTLS :
 	    FRONT_TLS_NONE;
+	word = str_cut(rest, ' ', &rest);
+	l->takes_clear_logins = str_eq(word, STR("clear"));
 	(void)snprintf(l->zone, sizeof(l->zone), "%.*s", STR_FMT(rest));
 	l->is_limited = !str_eq(rest, STR("loopback"));
 }

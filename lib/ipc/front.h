@@ -28,6 +28,7 @@ struct front_listener {
 	char zone[32];
 	enum front_tls tls;
 	bool is_limited;	/* zone is not loopback */
+	bool takes_clear_logins;	/* passwords also without TLS */
 };
 
 /* What a source network has used. */
@@ -62,6 +63,14 @@ int front_start(struct front *front, struct child *child,
     const char *sessions_key,
     void (*on_accept)(void *ctx, const struct front_seat *seat, int fd,
     bool is_full), void *ctx, struct err *err);
+
+/* "imaps": what the listener is called in access grids (implicit TLS: with an
+ * s; submission so: smtps). */
+const char *front_service(const struct front_listener *listener);
+
+/* May a password be given on this connection? */
+bool front_takes_logins(const struct front_listener *listener,
+    const struct conn *conn);
 
 /* A session has ended. */
 void front_leave(struct front *front, struct front_seat *seat);

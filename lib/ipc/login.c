@@ -36,9 +36,10 @@ ask(struct login *login, struct ipc_out *out)
 static void
 put_where(struct login *login, struct ipc_out *out)
 {
-	ipc_put_bool(out, conn_has_tls(login->conn));
+	ipc_put_bool(out, front_takes_logins(login->listener, login->conn));
 	ipc_put_str(out, conn_remote(login->conn));
-	ipc_put_str(out, str_of(login->zone));
+	ipc_put_str(out, str_of(front_service(login->listener)));
+	ipc_put_str(out, str_of(login->listener->zone));
 }
 
 void

@@ -12,7 +12,7 @@
 #ifndef IPC_LOGIN_H
 #define IPC_LOGIN_H
 
-#include "io/conn.h"
+#include "ipc/front.h"
 #include "ipc/links.h"
 #include "ipc/values.h"
 
@@ -28,7 +28,7 @@ struct login {
 	struct ipc_link *authd;
 	uint64_t session;
 	const char *protocol;
-	const char *zone;
+	const struct front_listener *listener;
 	struct conn *conn;
 	uint32_t call;
 	bool has_call;		/* an answer is awaited */

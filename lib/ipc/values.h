@@ -14,6 +14,7 @@ enum dir_verdict {
 	DIR_V_DISABLED = 3,	/* 550 5.2.1 */
 	DIR_V_FULL = 4,		/* 452 4.2.2 */
 	DIR_V_DENIED = 5,	/* 550 5.7.1 with the reason */
+	DIR_V_FULL_LONG = 6,	/* full since quota_grace: 552 5.2.2 */
 };
 
 /* DIR_ROUTE */

@@ -257,7 +257,7 @@ do_capa(struct session *session, const struct pop3_command *cmd)
 	    "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
 	    "IMPLEMENTATION Hikyaku\r\n.\r\n",
 	    offers_tls(session) ? "STLS\r\n" : "",
-	    conn_has_tls(session->conn) ?
+	    front_takes_logins(session->seat.listener, session->conn) ?
 	    "USER\r\nSASL PLAIN LOGIN SCRAM-SHA-256\r\n" : "");
 }
 
@@ -281,7 +281,7 @@ do_stls(struct session *session, const struct pop3_command *cmd)
 static bool
 may_log_in(struct session *session)
 {
-	if (conn_has_tls(session->conn))
+	if (front_takes_logins(session->seat.listener, session->conn))
 		return true;
 	refuse(session, "only inside TLS");
 	return false;
@@ -446,7 +446,7 @@ login_init(struct session *session)
 	session->login.authd = child_link(session->pop3d->child, "authd");
 	session->login.session = session->id;
 	session->login.protocol = "pop3";
-	session->login.zone = session->seat.listener->zone;
+	session->login.listener = session->seat.listener;
 	session->login.conn = session->conn;
 	session->login.on_result = on_result;
 	session->login.ctx = session;

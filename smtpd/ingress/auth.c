@@ -151,8 +151,10 @@ auth_begin(struct session *session, const struct smtp_command *cmd)
 	ipc_put_str(out, cmd->arg);
 	ipc_put_bool(out, cmd->has_initial);
 	ipc_put_str(out, buf_str(&initial));
-	ipc_put_bool(out, conn_has_tls(session->conn));
+	ipc_put_bool(out, front_takes_logins(session->seat.listener,
+	    session->conn));
 	ipc_put_str(out, conn_remote(session->conn));
+	ipc_put_str(out, str_of(front_service(session->seat.listener)));
 	ipc_put_str(out, str_of(session->seat.listener->zone));
 	ask(session, out);
 	buf_wipe(&initial);

@@ -29,7 +29,7 @@ static bool
 offers_auth(const struct session *session)
 {
 	return session->role == ROLE_SUBMISSION &&
-	    conn_has_tls(session->conn);
+	    front_takes_logins(session->seat.listener, session->conn);
 }
 
 unsigned
@@ -161,7 +161,7 @@ do_auth(struct session *session, const struct smtp_command *cmd)
 {
 	if (session->role != ROLE_SUBMISSION)
 		session_refuse(session, 502, "5.5.1", "AUTH is not offered");
-	else if (!conn_has_tls(session->conn))
+	else if (!offers_auth(session))
 		session_refuse(session, 538, "5.7.11",
 		    "AUTH only inside TLS");
 	else if (session->account != 0 || session->tx.arena != NULL)

@@ -93,6 +93,12 @@ on_sender(void *ctx, int code, struct ipc_in *in)
 	}
 	max_octets = ipc_get_u64(in);
 	max_recipients = ipc_get_u64(in);
+	if (ipc_get_bool(in)) {
+		session_reset(session);
+		session_refuse(session, 552, "5.2.2",
+		    "your mailbox is full: delete something first");
+		return;
+	}
 	if (tx->sender.len != 0 && (!ipc_more(in) || !ipc_get_bool(in))) {
 		ev_info(session->ev, "smtp.mail.refused",
 		    EV_STR(sender, tx->sender));
@@ -248,6 +254,7 @@ static const struct {
 	[DIR_V_DISABLED] = { 550, "5.2.1", "mailbox disabled" },
 	[DIR_V_FULL] = { 452, "4.2.2", "mailbox full" },
 	[DIR_V_DENIED] = { 550, "5.7.1", "not allowed" },
+	[DIR_V_FULL_LONG] = { 552, "5.2.2", "mailbox full" },
 };
 
 /* Limits of the recipient's domain. False: answered already. */
@@ -298,7 +305,7 @@ on_rcpt(void *ctx, int code, struct ipc_in *in)
 	(void)ipc_get_u64(in);
 	max_octets = ipc_get_u64(in);
 	max_recipients = ipc_get_u64(in);
-	if (verdict > DIR_V_DENIED)
+	if (verdict > DIR_V_FULL_LONG)
 		verdict = DIR_V_DENIED;
 	if (verdict == DIR_V_REMOTE && session->account != 0)
 		verdict = DIR_V_LOCAL;

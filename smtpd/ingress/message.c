@@ -340,6 +340,7 @@ on_from(void *ctx, int code, struct ipc_in *in)
 	}
 	(void)ipc_get_u64(in);
 	(void)ipc_get_u64(in);
+	(void)ipc_get_bool(in);		/* MAIL has been answered so */
 	while (ipc_more(in))
 		if (!ipc_get_bool(in)) {
 			answer(message, 550, "5.7.1",

@@ -8,29 +8,16 @@
  * Nobody is told about a report (an empty sender): such a recipient is
  * dropped, and the log says so.
  */
+#include "smtpd/queue/own.h"
 #include "smtpd/queue/work.h"
-
-#include <errno.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/when.h"
-#include "ipc/links.h"
 #include "mail/dsn.h"
 #include "mail/view.h"
 
-#define BLOB_DEADLINE_MS 60000
 #define HEADER_OCTETS (64U << 10)	/* of a returned header */
 #define FULL_OCTETS_MAX (16U << 20)
-
-struct bounce {
-	struct work *work;
-	struct buf text;
-	uint64_t handle;
-	int read_fd;
-	struct arena *arena;		/* of the new item */
-	struct queue_item item;
-};
 
 /* ---- what is due ---- */
 
@@ -195,10 +182,9 @@ put_returned(struct buf *buf, const struct mail_view *view,
 }
 
 static int
-compose(struct bounce *bounce, const struct dsn_rcpt *rcpts, size_t len,
-    struct err *err)
+compose(struct work *work, struct buf *text, const struct dsn_rcpt *rcpts,
+    size_t len, struct err *err)
 {
-	struct work *work = bounce->work;
 	struct mail_view view = mail_view_of_fd(work->item.trace,
 	    work->blob_fd, work->item.size_octets);
 	struct dsn dsn = { .hostname = work->env->hostname,
@@ -214,194 +200,52 @@ compose(struct bounce *bounce, const struct dsn_rcpt *rcpts, size_t len,
 	view.fd = work->blob_fd;
 	dsn_boundary(&dsn);
 	dsn.returned = how_returned(work, &view, &dsn);
-	dsn_begin(&bounce->text, &dsn);
-	rc = put_returned(&bounce->text, &view, dsn.returned, err);
-	dsn_end(&bounce->text, &dsn);
-	if (rc == 0 && buf_failed(&bounce->text))
+	dsn_begin(text, &dsn);
+	rc = put_returned(text, &view, dsn.returned, err);
+	dsn_end(text, &dsn);
+	if (rc == 0 && buf_failed(text))
 		rc = err_set(err, ERR_LIMIT, "the report is too large");
 	return rc;
 }
 
-/* ---- onto the disk ---- */
-
 static void
-bounce_end(struct bounce *bounce, bool is_ok)
+settle_due(void *ctx)
 {
-	struct work *work = bounce->work;
-
-	buf_fini(&bounce->text);
-	if (bounce->read_fd != -1)
-		(void)close(bounce->read_fd);
-	if (bounce->arena != NULL)
-		arena_free(&bounce->arena);
-	work_bounced(work, is_ok);
+	settle(ctx);
 }
 
 static void
-bounce_fail(struct bounce *bounce, const char *why)
+on_queued(void *ctx, uint64_t id, const char *failure)
 {
-	ev_warn(NULL, "queue.bounce.later",
-	    EV_U64(queue_id, bounce->work->item.id), EV_CSTR(reason, why));
-	bounce_end(bounce, false);
-}
+	struct work *work = ctx;
 
-static void
-on_committed(void *ctx, int code)
-{
-	struct bounce *bounce = ctx;
-	struct work *work = bounce->work;
-	struct arena *arena = bounce->arena;
-
-	if (code != 0) {
-		bounce_fail(bounce, "the report was not written");
-		return;
-	}
-	ev_info(NULL, "queue.bounce.sent", EV_U64(queue_id, work->item.id),
-	    EV_U64(count, bounce->item.id),
-	    EV_STR(recipient, work->item.sender));
-	bounce->arena = NULL;
-	work->env->accepted(work->env->ctx, arena, &bounce->item);
-	bounce_end(bounce, true);
-}
-
-static void
-on_linked(void *ctx, int code, struct ipc_in *in)
-{
-	struct bounce *bounce = ctx;
-	struct queue_store *store = bounce->work->env->store;
-	struct err err = ERR_INIT;
-
-	(void)in;
-	if (code == 0)
-		code = queue_store_add(store, &bounce->item, &err);
-	if (code != 0) {
-		bounce_fail(bounce, "the report was not linked");
-		return;
-	}
-	settle(bounce->work);
-	queue_store_after(store, on_committed, bounce);
-}
-
-static void
-make_item(struct bounce *bounce, struct str sha256, uint64_t size)
-{
-	struct work *work = bounce->work;
-	struct queue_item *item = &bounce->item;
-	struct queue_rcpt *rcpt;
-
-	bounce->arena = arena_new(4096);
-	rcpt = arena_new_of(bounce->arena, struct queue_rcpt);
-	rcpt->address = arena_str(bounce->arena, work->item.sender);
-	rcpt->notify = QUEUE_N_NEVER;
-	item->sender = STR("");
-	item->flags = QUEUE_F_DSN | QUEUE_F_8BIT |
-	    (work->item.flags & QUEUE_F_UTF8);
-	item->trace = STR("");
-	item->summary = STR("");
-	item->size_octets = size;
-	item->sha256 = arena_str(bounce->arena, sha256);
-	item->client = STR("local");
-	item->arrived_us = when_wall_us();
-	item->next_try_s = when_wall_s();
-	item->rcpts = rcpt;
-	item->rcpts_len = 1;
-}
-
-static void
-on_sealed(void *ctx, int code, struct ipc_in *in)
-{
-	struct bounce *bounce = ctx;
-	struct err err = ERR_INIT;
-	struct ipc_out *out;
-	struct str sha256;
-	uint64_t size;
-
-	if (code != 0) {
-		bounce_fail(bounce, "the report was not sealed");
-		return;
-	}
-	size = ipc_get_u64(in);
-	sha256 = ipc_get_str(in);
-	bounce->read_fd = ipc_take_fd(in);
-	make_item(bounce, sha256, size);
-	if (queue_store_reserve(bounce->work->env->store, &bounce->item.id,
-	    &err) != 0) {
-		bounce_fail(bounce, err_text(&err));
-		return;
-	}
-	out = ipc_begin(bounce->work->env->blobs, BLOB_LINK);
-	ipc_put_bool(out, true);
-	ipc_put_u64(out, 0);
-	ipc_put_u64(out, bounce->item.id);
-	(void)ipc_call(out, bounce->read_fd, BLOB_DEADLINE_MS, on_linked,
-	    bounce);
-	/* The link is what holds it now. */
-	out = ipc_begin(bounce->work->env->blobs, BLOB_DROP);
-	ipc_put_u64(out, bounce->handle);
-	(void)ipc_send(out, -1);
-}
-
-static bool
-write_all(int fd, struct str s)
-{
-	ssize_t n;
-
-	while (s.len != 0) {
-		n = write(fd, s.p, s.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return false;
-		s = str_sub(s, (size_t)n, s.len);
-	}
-	return true;
-}
-
-static void
-on_created(void *ctx, int code, struct ipc_in *in)
-{
-	struct bounce *bounce = ctx;
-	struct ipc_out *out;
-	bool is_written;
-	int fd;
-
-	if (code != 0) {
-		bounce_fail(bounce, "no file for the report");
-		return;
-	}
-	bounce->handle = ipc_get_u64(in);
-	fd = ipc_take_fd(in);
-	is_written = write_all(fd, buf_str(&bounce->text));
-	if (close(fd) == -1)
-		is_written = false;
-	out = ipc_begin(bounce->work->env->blobs, is_written ? BLOB_SEAL :
-	    BLOB_DROP);
-	ipc_put_u64(out, bounce->handle);
-	if (!is_written) {
-		(void)ipc_send(out, -1);
-		bounce_fail(bounce, "the report was not written");
-		return;
-	}
-	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_sealed, bounce);
+	if (failure != NULL)
+		ev_warn(NULL, "queue.bounce.later",
+		    EV_U64(queue_id, work->item.id),
+		    EV_CSTR(reason, failure));
+	else
+		ev_info(NULL, "queue.bounce.sent",
+		    EV_U64(queue_id, work->item.id), EV_U64(count, id),
+		    EV_STR(recipient, work->item.sender));
+	work_bounced(work, failure == NULL);
 }
 
 static void
 report(struct work *work, const struct dsn_rcpt *rcpts, size_t len)
 {
-	struct bounce *bounce = arena_new_of(work->arena, struct bounce);
+	struct own_mail mail = { .to = work->item.sender,
+	    .flags = QUEUE_F_DSN | QUEUE_F_8BIT |
+	    (work->item.flags & QUEUE_F_UTF8),
+	    .settle = settle_due, .done = on_queued, .ctx = work };
 	struct err err = ERR_INIT;
-	struct ipc_out *out;
 
-	bounce->work = work;
-	bounce->read_fd = -1;
-	buf_init(&bounce->text, FULL_OCTETS_MAX + (16U << 20));
-	if (compose(bounce, rcpts, len, &err) != 0) {
-		bounce_fail(bounce, err_text(&err));
+	buf_init(&mail.text, FULL_OCTETS_MAX + (16U << 20));
+	if (compose(work, &mail.text, rcpts, len, &err) != 0) {
+		buf_fini(&mail.text);
+		on_queued(work, 0, err_text(&err));
 		return;
 	}
-	out = ipc_begin(work->env->blobs, BLOB_CREATE);
-	ipc_put_u64(out, bounce->text.len);
-	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_created, bounce);
+	own_submit(work->env, &mail);
 }
 
 void

@@ -10,6 +10,7 @@
 #include "ipc/child.h"
 #include "smtpd/queue/accept.h"
 #include "smtpd/queue/admin.h"
+#include "smtpd/queue/notice.h"
 
 struct queued {
 	struct child *child;
@@ -98,6 +99,15 @@ came(struct child *child, struct str peer, int fd)
 	ipc_link_allow(link, str_eq(peer, STR("admind")) ?
 	    1ULL << QUEUE_ADMIN : 1ULL << QUEUE_RCPTS | 1ULL << QUEUE_SUBMIT |
 	    1ULL << QUEUE_ABORT);
+}
+
+static void
+on_directory_push(void *ctx, unsigned type, struct ipc_in *in)
+{
+	struct queued *queued = ctx;
+
+	if (type == DIR_WARN)
+		notice_quota(&queued->deliver, in);
 }
 
 static void
@@ -262,7 +272,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct child_call calls[] = {
-		{ .server = "directoryd", .proto = &ipc_dir },
+		{ .server = "directoryd", .proto = &ipc_dir,
+		    .push = on_directory_push },
 		{ .server = "blobd", .proto = &ipc_blob },
 		{ .server = "mboxd", .proto = &ipc_mbox },
 		{ .server = NULL },
