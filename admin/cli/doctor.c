@@ -339,8 +339,31 @@ connect_path(const struct doctor *d, const char *path)
 	return -1;
 }
 
+/* What a program says first, and after what. */
+static const struct greeting {
+	const char *protocol;
+	const char *ask;	/* empty: it speaks first */
+	const char *want;
+} greetings[] = {
+	{ "imap", "", "* " },
+	{ "pop3", "", "+OK" },
+	{ "web", "HEAD / HTTP/1.0\r\n\r\n", "HTTP/1.1 " },
+	{ "", "", "220" },
+};
+
+static const struct greeting *
+greeting_of(const char *protocol)
+{
+	const struct greeting *greeting = greetings;
+
+	while (greeting->protocol[0] != '\0' &&
+	    strcmp(greeting->protocol, protocol) != 0)
+		greeting++;
+	return greeting;
+}
+
 static size_t
-read_tls(int fd, char *text, size_t size)
+read_tls(int fd, const char *ask, char *text, size_t size)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = SSL_new(ctx);
@@ -349,31 +372,37 @@ read_tls(int fd, char *text, size_t size)
 	/* What is asked is whether it answers; whom to trust is the
 	 * certificate's check. */
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-	if (ssl != NULL && SSL_set_fd(ssl, fd) == 1 && SSL_connect(ssl) == 1)
+	if (ssl != NULL && SSL_set_fd(ssl, fd) == 1 &&
+	    SSL_connect(ssl) == 1 && (ask[0] == '\0' ||
+	    SSL_write(ssl, ask, (int)strlen(ask)) > 0))
 		n = SSL_read(ssl, text, (int)size - 1);
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
 	return n > 0 ? (size_t)n : 0;
 }
 
-static const char *
-greeting_of(const char *protocol)
+static size_t
+read_plain(int fd, const char *ask, char *text, size_t size)
 {
-	if (strcmp(protocol, "imap") == 0)
-		return "* ";
-	return strcmp(protocol, "pop3") == 0 ? "+OK" : "220";
+	ssize_t n;
+
+	if (ask[0] != '\0' && send(fd, ask, strlen(ask), MSG_NOSIGNAL) == -1)
+		return 0;
+	n = recv(fd, text, size - 1, 0);
+	return n > 0 ? (size_t)n : 0;
 }
 
 static void
 check_listener(struct doctor *d, const json_t *l)
 {
 	const char *address = text_of(l, "address");
-	const char *want = greeting_of(text_of(l, "protocol"));
+	const struct greeting *greeting = greeting_of(text_of(l,
+	    "protocol"));
 	int port = (int)number(l, "port"), fd;
 	char where[300], text[512] = "";
 	enum state state = OK;
 	json_t *check;
-	ssize_t n;
+	size_t n;
 
 	(void)snprintf(where, sizeof(where), port != 0 ? "%s port %d" : "%s",
 	    address, port);
@@ -384,12 +413,12 @@ check_listener(struct doctor *d, const json_t *l)
 		    where, strerror(errno));
 	} else {
 		n = strcmp(text_of(l, "tls"), "implicit") == 0 ?
-		    (ssize_t)read_tls(fd, text, sizeof(text)) :
-		    recv(fd, text, sizeof(text) - 1, 0);
+		    read_tls(fd, greeting->ask, text, sizeof(text)) :
+		    read_plain(fd, greeting->ask, text, sizeof(text));
 		(void)close(fd);
-		text[n > 0 ? n : 0] = '\0';
+		text[n] = '\0';
 		text[strcspn(text, "\r\n")] = '\0';
-		if (strncmp(text, want, strlen(want)) != 0)
+		if (strncmp(text, greeting->want, strlen(greeting->want)) != 0)
 			state = FAIL;
 		check = find(d, state, "port", text_of(l, "name"),
 		    "%s, %s, TLS %s: %s", where, text_of(l, "protocol"),

@@ -5,7 +5,7 @@
         hk = make_instance(config=dns.settings()).start()
 
 Zones are signed (ldns-signzone, ECDSA P-256) unless named in `insecure`; the chain of trust goes from `dns.anchor` over
-the root to each of them. Zones in `bogus` are signed, but the parent has the digest of another key. A zone's text is in
+the root to each of them. Zones in `bogus` are signed, but the parent has the digest of another key. nsec3: zone -> iterations. A zone's text is in
 the syntax of a zone file, relative to the zone; SOA, NS and the address of the name server come by themselves.
 `update()` changes zones and starts the server again on the same port (dnsd may have the old answers in its cache)."""
 import pathlib
@@ -39,12 +39,13 @@ def tool(*args, cwd):
 
 
 class DnsServer:
-    def __init__(self, zones, insecure=(), bogus=(), ttl=60):
+    def __init__(self, zones, insecure=(), bogus=(), ttl=60, nsec3=None):
         self.zones = dict(zones)
         self.insecure, self.bogus, self.ttl = set(insecure), set(bogus), ttl
         self.port = free_port()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="hk-dns-"))
         self.dir.chmod(0o755)
+        self.nsec3 = nsec3 or {}
         self.keys, self.process = {}, None
 
     # ---- what others need ----
@@ -97,7 +98,8 @@ class DnsServer:
         (self.dir / f"{name}.zone").write_text(self.text(zone))
         if zone in self.insecure:
             return f"{name}.zone"
-        tool("ldns-signzone", f"{name}.zone", self.key(zone), cwd=self.dir)
+        how = ["-n", "-s", "ab", "-t", str(self.nsec3[zone])] if zone in self.nsec3 else []
+        tool("ldns-signzone", *how, f"{name}.zone", self.key(zone), cwd=self.dir)
         return f"{name}.zone.signed"
 
     def write(self):

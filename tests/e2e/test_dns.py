@@ -33,8 +33,9 @@ loop2 IN CNAME loop1
 @pytest.fixture(scope="module")
 def dns():
     with DnsServer({"signed.test": SIGNED, "plain.test": "mx IN A 192.0.2.2\n@ IN MX 5 mx",
-                    "broken.test": "mx IN A 192.0.2.3\n@ IN MX 5 mx", "sub.signed.test": "mx IN A 192.0.2.4"},
-                   insecure=["plain.test"], bogus=["broken.test"]) as server:
+                    "broken.test": "mx IN A 192.0.2.3\n@ IN MX 5 mx", "sub.signed.test": "mx IN A 192.0.2.4",
+                    "three.test": "mx IN A 192.0.2.5", "costly.test": "mx IN A 192.0.2.6"},
+                   insecure=["plain.test"], bogus=["broken.test"], nsec3={"three.test": 5, "costly.test": 2000}) as server:
         yield server
 
 
@@ -99,6 +100,17 @@ def test_nothing(hk):
     got = lookup(hk, "none.plain.test", "MX")
     assert (got["rcode"], got["secure"]) == ("NXDOMAIN", False)
     assert lookup(hk, "no-such-tld", "MX")["rcode"] == "NXDOMAIN"
+
+
+def test_nsec3(hk):
+    """Proofs of absence that cost too much are not computed: the zone counts as unsigned (RFC 9276 section 3.2)."""
+    got = lookup(hk, "none.three.test", "MX")
+    assert (got["rcode"], got["secure"]) == ("NXDOMAIN", True)
+    started = time.monotonic()
+    got = lookup(hk, "none.costly.test", "MX")
+    assert (got["rcode"], got["secure"], got["bogus"]) == ("NXDOMAIN", False, False)
+    assert time.monotonic() - started < 3
+    assert lookup(hk, "mx.costly.test")["secure"]
 
 
 def test_bogus(hk):

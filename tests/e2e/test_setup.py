@@ -217,6 +217,11 @@ def test_pipelining(hk):
     assert got.count(b"HTTP/1.1 404 ") == 100
 
 
+def test_doctor_knows_it(hk):
+    ports = [c for c in hk.cli_json("doctor")["checks"] if c["area"] == "port" and c["name"] == "https"]
+    assert ports and all(c["state"] == "ok" and "HTTP/1.1 404" in c["detail"] for c in ports)
+
+
 def test_idle_is_closed(make_instance):
     hk = make_instance(config={"timeout_web": "1s"}).start()
     started = time.monotonic()
