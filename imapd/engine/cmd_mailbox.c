@@ -108,6 +108,7 @@ imap_run_delete(struct imap_session *s)
 	const struct store_mailbox *box;
 	struct err err = ERR_INIT;
 	struct str name;
+	uint64_t id;
 	int ret;
 
 	if (!imap_canon(s, &s->cmd.u.mailbox.mailbox, &name))
@@ -120,7 +121,10 @@ imap_run_delete(struct imap_session *s)
 	/* One's own mailbox: as if closed before. */
 	if (box != NULL && s->view != NULL && box->id == s->view->mailbox)
 		imap_deselect(s);
+	id = box != NULL ? box->id : 0;
 	ret = store_mailbox_delete(s->store, name, &err);
+	if (ret == 0 && id != 0)
+		imap_forget_metadata(s, id);
 	if (ret == ERR_NOTFOUND)
 		return imap_no(s, "[NONEXISTENT] No such mailbox");
 	return finish_change(s, ret, &err);

@@ -154,6 +154,8 @@ IMAP_RUN(select);
 IMAP_RUN(close);
 IMAP_RUN(unselect);
 IMAP_RUN(status);
+IMAP_RUN(getmetadata);
+IMAP_RUN(setmetadata);
 IMAP_RUN(notify);
 IMAP_RUN(getquota);
 IMAP_RUN(getquotaroot);
@@ -173,6 +175,9 @@ IMAP_RUN(copy);
 /* STATUS line of a mailbox. */
 void imap_put_status(struct imap_session *s, const struct store_mailbox *box,
     unsigned items);
+
+/* A mailbox was deleted: METADATA of it goes. */
+void imap_forget_metadata(struct imap_session *s, uint64_t id);
 
 /* LIST line of a mailbox; old_name: what the client called it, RFC 9051
  * section 6.3.9.7, or STR_NONE. */

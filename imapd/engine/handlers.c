@@ -21,6 +21,8 @@ const struct imap_handler imap_handlers[IMAP_COMMAND_COUNT] = {
 	[IMAP_GETQUOTA] = { .run = imap_run_getquota },
 	[IMAP_GETQUOTAROOT] = { .run = imap_run_getquotaroot },
 	[IMAP_NOTIFY] = { .run = imap_run_notify },
+	[IMAP_GETMETADATA] = { .run = imap_run_getmetadata },
+	[IMAP_SETMETADATA] = { .run = imap_run_setmetadata },
 	[IMAP_CREATE] = { .run = imap_run_create },
 	[IMAP_DELETE] = { .run = imap_run_delete },
 	[IMAP_RENAME] = { .run = imap_run_rename },

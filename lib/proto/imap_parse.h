@@ -26,6 +26,8 @@
 #define IMAP_SEARCH_DEPTH_MAX 50
 #define IMAP_SEARCH_KEYS_MAX 1000
 #define IMAP_SORT_KEYS_MAX 16
+#define IMAP_ENTRIES_MAX 50	/* of METADATA in one command */
+#define IMAP_ENTRY_OCTETS_MAX 200
 #define IMAP_SECTIONS_MAX 200
 #define IMAP_FIELDS_MAX 500	/* header names in one section */
 #define IMAP_PART_DEPTH_MAX 60	/* numbers in a section: 1.2.3 */
@@ -357,6 +359,27 @@ struct imap_notify {
 	size_t n_groups;
 };
 
+/* RFC 5464 section 4.2.2: which entries below one belong to it. */
+enum imap_depth {
+	IMAP_DEPTH_SELF,
+	IMAP_DEPTH_CHILDREN,
+	IMAP_DEPTH_ALL,
+};
+
+struct imap_entry {
+	struct str name;		/* in lower case */
+	struct str value;		/* SETMETADATA; p NULL: NIL */
+};
+
+struct imap_metadata {
+	struct imap_mailbox mailbox;	/* empty: the server */
+	struct imap_entry *entries;
+	size_t n_entries;
+	enum imap_depth depth;
+	bool has_maxsize;
+	uint32_t maxsize;
+};
+
 struct imap_append {
 	struct imap_mailbox mailbox;
 	struct imap_flags flags;
@@ -421,6 +444,7 @@ struct imap_command {
 		} compress;
 		struct imap_list list;		/* and LSUB */
 		struct imap_notify notify;
+		struct imap_metadata metadata;
 		struct imap_append append;
 		struct imap_fetch fetch;
 		struct imap_store store;

@@ -82,6 +82,8 @@ struct imap_mailbox ic_decode_mailbox(struct imap_cursor *c, struct str s);
 
 int ic_parse_fetch(struct imap_cursor *c, struct imap_command *cmd);
 int ic_parse_search(struct imap_cursor *c, struct imap_command *cmd);
+int ic_parse_getmetadata(struct imap_cursor *c, struct imap_command *cmd);
+int ic_parse_setmetadata(struct imap_cursor *c, struct imap_command *cmd);
 int ic_parse_notify(struct imap_cursor *c, struct imap_command *cmd);
 
 /* "(UID FLAGS)", FAST or one item. */

@@ -147,3 +147,16 @@ def test_preview(c):
     assert "Guten" in first.decode() and "wort wort" in first.decode() and "style" not in first.decode()
     assert 190 <= len(re.search(r'PREVIEW (?:"|\{\d+\}\r\n)(.*?)"?\)$', first.decode(), re.S)[1]) <= 200
     assert second == b'* 2 FETCH (PREVIEW "kurz")'
+
+
+def test_metadata_is_kept(hk, c):
+    fresh(c, "Meta")
+    value = "first\nsecond " + "w" * 5000
+    c.send(b"m1 SETMETADATA Meta (/private/comment {%d+}\r\n%s)\r\n" % (len(value), value.encode()))
+    assert b" OK " in c.finish(b"m1")[-1]
+    other = Client(hk)
+    assert value.encode() in other.ok("GETMETADATA Meta /private/comment")[0]
+    other.ok("RENAME Meta Meta2")
+    assert value.encode() in other.ok("GETMETADATA Meta2 /private/comment")[0]
+    other.ok("DELETE Meta2")
+    other.close()
