@@ -12,6 +12,22 @@
 
 enum { COUNT_MESSAGES = 0, COUNT_RECIPIENTS = 1 };
 
+/* ---- limits of an account ---- */
+
+static bool
+is_counted(const struct session *session)
+{
+	return session->account != 0 && session->seat.listener->is_limited;
+}
+
+static void
+over_limit(struct session *session, const char *text)
+{
+	ev_warn(session->ev, "smtp.account.limited",
+	    EV_U64(account, session->account), EV_CSTR(user, session->user));
+	session_reply(session, 450, "4.7.1", text);
+}
+
 /* ---- MAIL ---- */
 
 static bool
@@ -170,6 +186,12 @@ envelope_mail(struct session *session, const struct smtp_command *cmd)
 	if (!front_count(&session->seat, COUNT_MESSAGES, 1,
 	    session->ingress->rate_messages)) {
 		session_reply(session, 451, "4.7.0", "too many messages");
+		return;
+	}
+	if (is_counted(session) &&
+	    !limits_message(session->ingress->limits, session->account)) {
+		over_limit(session, "this account has sent too many messages "
+		    "this hour");
 		return;
 	}
 	arena = arena_new(1024);
@@ -362,6 +384,12 @@ envelope_rcpt(struct session *session, const struct smtp_command *cmd)
 	if (!front_count(&session->seat, COUNT_RECIPIENTS, 1,
 	    session->ingress->rate_recipients)) {
 		session_reply(session, 451, "4.7.0", "too many recipients");
+		return;
+	}
+	if (is_counted(session) &&
+	    !limits_recipient(session->ingress->limits, session->account)) {
+		over_limit(session, "this account has written to too many "
+		    "recipients today");
 		return;
 	}
 	if (address_parse(tx->arena, cmd->path, ADDRESS_BARE_LOCAL |

@@ -27,6 +27,11 @@ read_config(struct ingress *ingress)
 	    500);
 	ingress->rate_recipients = child_config_u64(child,
 	    "rate_recipients", 5000);
+	if (ingress->limits == NULL)
+		ingress->limits = limits_new(0, 0);
+	limits_set(ingress->limits, child_config_u64(child,
+	    "account_messages_hour", 600), child_config_u64(child,
+	    "account_recipients_day", 10000));
 	ingress->timeout_ms = 1000 * child_config_u64(child, "timeout_smtp",
 	    300);
 	ingress->login_ms = 1000 * child_config_u64(child, "timeout_login",

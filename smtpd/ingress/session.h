@@ -33,6 +33,7 @@
 #include "proto/line.h"
 #include "proto/smtp.h"
 #include "proto/smtp_params.h"
+#include "smtpd/ingress/limits.h"
 
 struct message;
 
@@ -46,6 +47,7 @@ struct ingress {
 	uint64_t hops_max;
 	uint64_t rate_messages;
 	uint64_t rate_recipients;
+	struct limits *limits;		/* of accounts */
 	uint64_t timeout_ms;
 	uint64_t login_ms;
 	uint64_t next_session;

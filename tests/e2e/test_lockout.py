@@ -55,3 +55,22 @@ def test_lockout_spares_the_owner(net):
 def test_names_that_do_not_exist_look_the_same(net):
     codes = [login(net, f"127.0.3.{n}", "wrong", "nobody@example.test") for n in range(1, 9)]
     assert codes[0] == 535 and codes[-1] == 454, codes
+
+
+def test_an_account_may_send_so_much(net):
+    net.stop()
+    net.configure({"account_messages_hour": "3", "account_recipients_day": "4"})
+    net.start()
+    with smtplib.SMTP_SSL("127.0.0.1", net.port("smtps"), context=loose(net), source_address=("127.0.0.2", 0)) as smtp:
+        smtp.login("bob@example.test", "correct horse")
+        for _ in range(2):
+            assert smtp.sendmail("bob@example.test", ["bob@example.test"], "From: bob@example.test\r\n\r\nx\r\n") == {}
+        assert smtp.mail("bob@example.test")[0] == 250
+        codes = [smtp.rcpt(f"bob+{n}@example.test")[0] for n in range(4)]
+        assert codes == [250, 250, 450, 450]
+        smtp.rset()
+        code, text = smtp.mail("bob@example.test")
+        assert code == 450 and text.startswith(b"4.7.1")
+    # what comes in for it is not touched
+    with smtplib.SMTP("127.0.0.1", net.port("smtp"), source_address=("127.0.0.2", 0)) as smtp:
+        assert smtp.sendmail("x@remote.test", ["bob@example.test"], "Subject: in\r\n\r\nx\r\n") == {}
