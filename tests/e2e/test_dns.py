@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: ISC
 """dnsd against a real name server with signed, unsigned and broken zones."""
+import os
+import signal
+import subprocess
 import time
 
 import pytest
@@ -155,6 +158,22 @@ def test_resolver_gone_and_back(dns, hk):
         assert time.monotonic() < deadline, "the resolver is not asked again"
         time.sleep(0.3)
     hk.assert_clean_log()
+
+
+def test_killed_while_asked(dns, make_instance):
+    """Questions that were sent end with "try again", later ones wait for the next dnsd."""
+    hk = make_instance(config=dns.settings()).start()
+    dns.stop()
+    try:
+        with subprocess.Popen([str(hk.dir / "bin/hikyaku"), "-c", str(hk.dir / "hikyaku.conf"), "dns", "lookup",
+                               "waits.signed.test"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as waiting:
+            time.sleep(0.3)
+            os.kill(hk.processes()["dnsd"][0], signal.SIGKILL)
+            assert waiting.wait(20) in (0, 1)
+    finally:
+        dns.start()
+    assert lookup(hk, "mx.signed.test")["records"] == ["192.0.2.1"]
+    assert [e["peer"] for e in hk.events("process.died")] == ["dnsd"]
 
 
 def test_without_dnssec(dns, make_instance):
