@@ -50,6 +50,8 @@ struct append_job {
 	size_t cap;
 	uint64_t octets;	/* of all messages so far */
 	size_t summary_octets;
+	bool is_replace;
+	uint32_t replaced_uid;	/* REPLACE: this one goes */
 	bool has_next;		/* the next literal is announced */
 	struct imap_append next;
 	struct scan *scan;
@@ -101,6 +103,32 @@ refusal_of(struct imap_session *s, uint64_t used)
 	return NULL;
 }
 
+/* RFC 8508 section 3.1: the message must be there. 0: reply is set. */
+static uint32_t
+replaced_uid(struct imap_session *s)
+{
+	struct view_set set;
+
+	if (s->view == NULL) {
+		imap_reply(s, "BAD", "No mailbox is selected");
+		return 0;
+	}
+	if (!s->cmd.is_uid && (s->enabled & IMAP_ENABLED_UIDONLY) != 0) {
+		imap_reply(s, "BAD",
+		    "[UIDREQUIRED] Message numbers are not in use");
+		return 0;
+	}
+	if (!imap_may_write(s))
+		return 0;
+	if (view_resolve(s->view, &s->cmd.u.append.replaced, s->cmd.is_uid,
+	    s->arena, &set) != 0 || set.count == 0) {
+		imap_reply(s, s->cmd.is_uid ? "NO" : "BAD",
+		    "No such message");
+		return 0;
+	}
+	return s->view->uids[set.ranges[0].first - 1];
+}
+
 /* Reply is set when it is refused. */
 static bool
 may_append(struct imap_session *s)
@@ -141,6 +169,8 @@ imap_append_begin(struct imap_session *s)
 		.is_utf8 = imap_is_utf8(s),
 	};
 	struct imap_problem problem;
+	bool is_replace;
+	uint32_t uid;
 
 	/* The framer's text goes on growing, the command stays. */
 	if (imap_parse(arena_str(s->arena, imap_framer_text(&s->framer)),
@@ -149,13 +179,17 @@ imap_append_begin(struct imap_session *s)
 		return;
 	}
 	buf_reset(&s->reply);
-	if (!may_append(s)) {
+	is_replace = s->cmd.info->id == IMAP_REPLACE;
+	uid = is_replace ? replaced_uid(s) : 0;
+	if ((is_replace && uid == 0) || !may_append(s)) {
 		imap_framer_refuse(&s->framer);
 		finish(s);
 		return;
 	}
 	s->append = calloc(1, sizeof(*s->append));
 	invariant(s->append != NULL);
+	s->append->is_replace = is_replace;
+	s->append->replaced_uid = uid;
 	s->append->scan = scan_new();
 	s->phase = PHASE_APPEND;
 	engine_blob_open(s->host, s->framer.append_octets);
@@ -267,6 +301,8 @@ next_literal(struct imap_session *s)
 	struct append_job *job = s->append;
 	const char *problem = read_next(s), *refusal;
 
+	if (job->is_replace)
+		problem = "REPLACE takes one message";
 	if (problem != NULL)
 		fail(job, problem, true);
 	refusal = refusal_of(s, job->octets);
@@ -395,6 +431,8 @@ add_failed(struct imap_session *s, int ret, const struct err *err)
 {
 	if (ret == ERR_LIMIT)
 		imap_reply(s, "NO", "[OVERQUOTA] Mailbox is full");
+	else if (ret == ERR_NOTFOUND && s->append->is_replace)
+		imap_reply(s, "NO", "[EXPUNGEISSUED] Message is gone");
 	else if (ret == ERR_NOTFOUND)
 		imap_reply(s, "NO", "[TRYCREATE] No such mailbox");
 	else if (ret == ERR_SYNTAX)
@@ -425,13 +463,31 @@ add_message(struct imap_session *s, uint64_t mailbox,
 	return store_add(s->store, &add, added_r, err);
 }
 
+/* RFC 8508 section 3.2: as if it had \Deleted, and no other one. */
+static int
+expunge_replaced(struct imap_session *s, struct err *err)
+{
+	const struct store_range range = { s->append->replaced_uid,
+	    s->append->replaced_uid };
+	const struct store_set set = { &range, 1 };
+	struct store_uids gone;
+	uint64_t modseq;
+	uint32_t next = 0;
+	int ret = store_expunge(s->store, s->view->mailbox, &set, 0, 0, &next,
+	    s->arena, &gone, &modseq, err);
+
+	/* Somebody else was faster: then there is nothing to replace. */
+	return ret == 0 && gone.count == 0 ?
+	    err_set(err, ERR_NOTFOUND, "the message is gone") : ret;
+}
+
 /* All or none of them. One alone is a transaction by itself. */
 static int
 add_messages(struct imap_session *s, uint64_t mailbox,
     struct store_added *added, struct err *err)
 {
 	struct append_job *job = s->append;
-	bool is_group = job->count > 1;
+	bool is_group = job->count > 1 || job->is_replace;
 	size_t i;
 	int ret = 0;
 
@@ -439,6 +495,8 @@ add_messages(struct imap_session *s, uint64_t mailbox,
 		ret = store_begin(s->store, STORE_FULL, err);
 	for (i = 0; i < job->count && ret == 0; i++)
 		ret = add_message(s, mailbox, &job->list[i], &added[i], err);
+	if (ret == 0 && job->is_replace)
+		ret = expunge_replaced(s, err);
 	if (is_group && ret == 0)
 		ret = store_commit(s->store, err);
 	else if (is_group)
@@ -466,6 +524,13 @@ add(struct imap_session *s)
 		return;
 	}
 	put_appenduid(s, added, job->count);
+	/* RFC 8508 section 3.4: said before the EXPUNGE. */
+	if (job->is_replace) {
+		buf_add_cstr(&s->out, "* ");
+		buf_add_str(&s->out, buf_str(&s->reply));
+		buf_add_cstr(&s->out, "\r\n");
+		imap_ok(s);
+	}
 	job->count = 0;
 	engine_changed(s->host);
 }

@@ -118,23 +118,43 @@ find_literal(struct str line, struct literal *literal_r)
 }
 
 /*
+ * What stands before the mailbox name of an APPEND, or of a [UID] REPLACE with
+ * its message number, in octets; 0: another command.
+ */
+static size_t
+head_octets(struct str text)
+{
+	struct str rest;
+
+	(void)str_cut(text, ' ', &rest);
+	if (rest.p == NULL)
+		return 0;
+	if (str_begins_nocase(rest, STR("APPEND ")))
+		return (size_t)(rest.p - text.p) + STR("APPEND").len;
+	if (str_begins_nocase(rest, STR("UID ")))
+		rest = str_sub(rest, STR("UID ").len, rest.len);
+	if (!str_begins_nocase(rest, STR("REPLACE ")))
+		return 0;
+	rest = str_sub(rest, STR("REPLACE ").len, rest.len);
+	return (size_t)(rest.p - text.p) + str_cut(rest, ' ', &rest).len;
+}
+
+/*
  * RFC 3501 section 6.3.11: of APPEND's literals only the one that stands
  * where the mailbox name stands is a string, each other one a message.
  */
 static bool
 is_message(struct imap_framer *framer, size_t literal_at)
 {
-	struct str rest, text = buf_str(&framer->text);
+	struct str text = buf_str(&framer->text);
+	size_t head;
 
 	if (framer->line_start != 0)
 		return framer->is_append;
-	(void)str_cut(text, ' ', &rest);
-	if (rest.p == NULL || !str_begins_nocase(rest, STR("APPEND ")))
-		return false;
-	framer->is_append = framer->limits.has_append;
+	head = head_octets(text);
+	framer->is_append = head != 0 && framer->limits.has_append;
 	return framer->is_append &&
-	    str_trim(str_sub(text, 0, literal_at)).len >
-	    (size_t)(rest.p - text.p) + STR("APPEND").len;
+	    str_trim(str_sub(text, 0, literal_at)).len > head;
 }
 
 /* Be ready to drop a literal of a command that is refused. */

@@ -259,6 +259,27 @@ ic_parse_append(struct imap_cursor *c, struct imap_command *cmd)
 	return append_message(c, append);
 }
 
+/* RFC 8508 section 5: REPLACE seq-number SP mailbox append-message */
+static int
+ic_parse_replace(struct imap_cursor *c, struct imap_command *cmd)
+{
+	struct imap_append *append = &cmd->u.append;
+	int ret;
+
+	if (ic_space(c) != 0)
+		return ERR_SYNTAX;
+	ret = ic_set(c, &append->replaced);
+	if (ret != 0)
+		return ret;
+	if (append->replaced.is_saved || append->replaced.n_ranges != 1 ||
+	    append->replaced.ranges[0].first !=
+	    append->replaced.ranges[0].last)
+		return ic_fail(c, "One message expected");
+	if (ic_space(c) != 0 || ic_mailbox(c, &append->mailbox) != 0)
+		return ERR_SYNTAX;
+	return append_message(c, append);
+}
+
 int
 imap_parse_append_next(struct str text,
     const struct imap_parse_options *options, struct arena *arena,

@@ -387,6 +387,7 @@ struct imap_append {
 	int64_t date_s;			/* seconds since 1970 UTC */
 	uint64_t literal_octets;
 	bool is_utf8;			/* UTF8 (~{...}): ")" follows it */
+	struct imap_set replaced;	/* REPLACE: one message */
 };
 
 struct imap_id_pair {
