@@ -167,7 +167,8 @@ end(struct client *client, enum client_end why, const struct verdict *verdict)
 	dial_free(&client->dial);
 	if (client->conn != NULL)
 		conn_deadline(client->conn, 0);
-	ev_info(NULL, "relay.ended", EV_CSTR(remote, client->remote),
+	ev_info(NULL, "relay.ended", EV_U64(queue_id, client->hop.queue_id),
+	    EV_CSTR(remote, client->remote),
 	    EV_CSTR(reason, verdict->reason));
 	if (client->listener != NULL)
 		client->listener->lost(client->listener_ctx, why, verdict);
@@ -250,7 +251,8 @@ ready(struct client *client)
 	client->is_ready = true;
 	client->handler = NULL;
 	conn_deadline(client->conn, 0);
-	ev_info(NULL, "relay.connect", EV_CSTR(remote, client->remote),
+	ev_info(NULL, "relay.connect", EV_U64(queue_id, client->hop.queue_id),
+	    EV_CSTR(remote, client->remote),
 	    EV_STR(tls, tls), EV_CSTR(policy, client->hop.policy),
 	    EV_CSTR(detail, !conn_has_tls(client->conn) ? "plain text" :
 	    client_is_verified(client) ? "verified" : "not verified"),
@@ -333,8 +335,9 @@ tls_failed(struct client *client, const char *reason)
 {
 	client->relay->tls_failures++;
 	/* What TLSRPT (RFC 8460) will count; a policy decides what follows. */
-	ev_warn(NULL, "relay.tls.failed", EV_CSTR(remote, client->remote),
-	    EV_CSTR(policy, client->hop.policy), EV_CSTR(reason, reason),
+	ev_warn(NULL, "relay.tls.failed",
+	    EV_U64(queue_id, client->hop.queue_id),
+	    EV_CSTR(remote, client->remote), EV_CSTR(policy, client->hop.policy), EV_CSTR(reason, reason),
 	    EV_U64(count, client->relay->tls_failures));
 	end_temp(client, CLIENT_TLS_FAILED, "4.7.5", reason);
 }
@@ -523,6 +526,7 @@ on_tls(void *ctx)
 	if (client->hop.is_testing && !conn_tls_is_verified(client->conn)) {
 		client->relay->tls_failures++;
 		ev_warn(NULL, "relay.tls.failed",
+		    EV_U64(queue_id, client->hop.queue_id),
 		    EV_CSTR(remote, client->remote),
 		    EV_CSTR(policy, "sts-testing"),
 		    EV_CSTR(reason, conn_tls_problem(client->conn)),

@@ -11,6 +11,7 @@
 #include "smtpd/relay/tx.h"
 
 #define RESULT_OVERHEAD 64
+#define OCTETS_PER_MS 0.5	/* slower than this is a hand on our slots */
 
 struct job {
 	struct list node;
@@ -31,6 +32,7 @@ struct job {
 	struct verdict why;		/* the last host's trouble */
 	char why_remote[HOP_TEXT_SIZE];
 	uint64_t started_ms;
+	struct loop_timer timer;
 };
 
 static void next_host(struct job *job);
@@ -148,6 +150,7 @@ job_free(struct job *job)
 	tx_free(&job->tx);
 	hosts_free(&job->hosts);
 	letter_free(&job->mail.letter);
+	loop_timer_fini(&job->timer);
 	list_del(&job->node);
 	relay->jobs_len--;
 	free(job->rcpts);
@@ -185,6 +188,8 @@ job_end(struct job *job)
 		rcpt->remote = job->why_remote;
 	}
 	report(job, true);
+	ev_debug(NULL, "relay.job.done", EV_U64(queue_id, job->queue_id),
+	    EV_U64(ms, when_mono_ms() - job->started_ms));
 	out = ipc_begin(relay->queued, RELAY_DONE);
 	ipc_put_u64(out, job->id);
 	ipc_put_u64(out, destination(job));
@@ -297,6 +302,7 @@ on_hop(void *ctx, const struct hop *hop, const struct verdict *verdict)
 		return;
 	}
 	job->hop = *hop;
+	job->hop.queue_id = job->queue_id;
 	job->client = pool_take(job->relay->pool, hop, &client_ops, job);
 	if (job->client != NULL)
 		on_ready(job);
@@ -387,10 +393,32 @@ ascii_address(struct arena *arena, struct str text)
 	return ascii;
 }
 
+/* A host that drags each answer out would keep our slots for hours. */
+static void
+on_late(void *ctx)
+{
+	struct job *job = ctx;
+	struct verdict verdict;
+
+	verdict_set(&verdict, RELAY_R_TEMP, "4.4.7", "%.300s: too slow: "
+	    "given up for now", job->client != NULL ?
+	    client_remote(job->client) : "the domain's hosts");
+	job->has_why = false;
+	keep_why(job, &verdict, job->client != NULL ?
+	    client_remote(job->client) : "");
+	client_free(&job->client);
+	tx_free(&job->tx);
+	job_end(job);
+}
+
 static void
 job_start(struct job *job)
 {
+	uint64_t size = letter_size(job->mail.letter);
 	struct str domain;
+
+	loop_timer_start(&job->timer, job->relay->timeouts.job +
+	    (uint64_t)((double)size / OCTETS_PER_MS));
 
 	if (address_domain(job->arena, job->domain, ADDRESS_UTF8, &domain,
 	    NULL) != 0)
@@ -430,9 +458,12 @@ take_job(struct relay *relay, struct ipc_in *in)
 	job->rcpts = calloc(job->rcpts_wanted + 1, sizeof(*job->rcpts));
 	job->tried = calloc(job->rcpts_wanted + 1, sizeof(*job->tried));
 	invariant(job->rcpts != NULL && job->tried != NULL);
+	loop_timer_init(&job->timer, relay->loop, on_late, job);
 	list_add(&relay->jobs, &job->node);
 	relay->jobs_len++;
 	verdict_set(&job->why, RELAY_R_TEMP, "4.3.0", "not tried yet");
+	ev_debug(NULL, "relay.job.taken", EV_U64(queue_id, job->queue_id),
+	    EV_STR(domain, job->domain), EV_U64(count, job->rcpts_wanted));
 	if (job->rcpts_wanted == 0)
 		job_end(job);
 }

@@ -16,7 +16,7 @@
 #include "smtpd/relay/route.h"
 #include "smtpd/relay/sts.h"
 
-#define SLOTS 100
+#define SLOTS 300
 #define FILES_MAX (1024 + 8 * SLOTS)
 #define ADDRESS_OCTETS (512ULL << 20)
 #define TRUST_MAX (16U << 20)
@@ -34,7 +34,7 @@ struct program {
 static const struct relay_timeouts timeouts = {
 	.connect = 30000, .greeting = 300000, .hello = 300000, .tls = 120000,
 	.mail = 300000, .rcpt = 300000, .data = 120000, .block = 180000,
-	.end = 600000, .idle = 5000, .quit = 5000,
+	.end = 600000, .idle = 5000, .quit = 5000, .job = 30 * 60000,
 };
 
 /* ---- configuration ---- */

@@ -34,6 +34,7 @@ struct route;
 struct relay_timeouts {
 	uint64_t connect, greeting, hello, tls, mail, rcpt, data, block, end,
 	    idle, quit;
+	uint64_t job;		/* a whole job, and a second per 500 octets */
 };
 
 struct relay {
@@ -92,6 +93,7 @@ struct hop {
 	struct tls_tlsa *tlsa;
 	size_t tlsa_len;
 	const char *user, *password;	/* NULL: no AUTH */
+	uint64_t queue_id;	/* whose attempt it is, for the log */
 };
 
 /* "mx.example.org [192.0.2.1]:25" */

@@ -697,6 +697,27 @@ test_private(void **state)
 	log_capture(NULL, NULL);
 }
 
+/* Each answer comes in time, all of them never. */
+static void
+test_slow(void **state)
+{
+	static const char *const scripts[] = { PLAIN MAIL RCPT "C DATA\nH\n",
+	    NULL };
+	struct rig rig;
+
+	(void)state;
+	log_capture(quiet, NULL);
+	rig_init(&rig);
+	rig.relay.timeouts.job = 100;
+	rig.zone = ZONE;
+	rig.scripts = scripts;
+	one_more(&rig);
+	assert_true(str_eq(buf_str(&rig.results), STR("0:temp:4.4.7")));
+	assert_non_null(strstr(rig.remote, "mx.example.org"));
+	rig_fini(&rig);
+	log_capture(NULL, NULL);
+}
+
 /* A letter of some megabytes to a host that reads slowly. */
 static void
 test_large(void **state)
@@ -737,6 +758,7 @@ main(void)
 		cmocka_unit_test(test_scram),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_private),
+		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_large),
 	};
 

@@ -623,7 +623,7 @@ rig_init(struct rig *rig)
 	relay->hostname = "relay.example.com";
 	relay->allow_private = true;
 	relay->timeouts = (struct relay_timeouts){ 2000, 500, 500, 2000, 500,
-	    500, 500, 500, 500, 2000, 100 };
+	    500, 500, 500, 500, 2000, 100, 60000 };
 	relay->trust = tls_trust_new(buf_str(&cert_pem), NULL);
 	list_init(&relay->jobs);
 	list_init(&relay->byes);

@@ -31,13 +31,15 @@ class Message:
 
 class MailHost:
     """caps: lines of EHLO (STARTTLS and AUTH come by themselves); replies: {(verb, localpart or None): reply};
-    certificate: (cert, key) PEM files, or None for no TLS; users: {name: password}."""
+    certificate: (cert, key) PEM files, or None for no TLS; users: {name: password}; pause: seconds before the
+    answer to a message."""
 
     def __init__(self, address, port, caps=("PIPELINING", "8BITMIME", "SIZE 50000000", "ENHANCEDSTATUSCODES"),
-                 certificate=None, users=None, replies=None, implicit=False, mechanisms=("PLAIN", "LOGIN")):
+                 certificate=None, users=None, replies=None, implicit=False, mechanisms=("PLAIN", "LOGIN"),
+                 pause=0):
         outer = self
         self.caps, self.users, self.replies, self.implicit = list(caps), users, replies or {}, implicit
-        self.mechanisms = mechanisms
+        self.mechanisms, self.pause = mechanisms, pause
         self.messages, self.sessions, self.logins = [], 0, []
         self.context = None
         if certificate:
@@ -54,6 +56,7 @@ class MailHost:
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address, daemon_threads = True, True
+            request_queue_size = 200
 
         self.server = Server((address, port), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -206,6 +209,7 @@ class Session:
         return self.say("250 2.0.0 ok")
 
     def finish(self):
+        time.sleep(self.host.pause)
         message, self.message = self.message, None
         text = self.host.replies.get(("END", None), "250 2.0.0 taken")
         # Before the answer: who hears it finds the message.

@@ -2,6 +2,7 @@
 """Mail that leaves: which host gets it, over what kind of connection, and what the sender hears."""
 import email
 import email.policy
+import os
 import smtplib
 import time
 
@@ -45,7 +46,8 @@ def world():
     open_zone += [f"{n} A {NET}{i}" for n, i in (("seven", 50), ("dsn", 51), ("picky", 52), ("small", 53))]
     open_zone += [f"_mta-sts.{n} TXT \"v=STSv1; id=1;\"\nmta-sts.{n} A 127.0.0.1" for n in names if n.startswith("sts")]
     open_zone += ["failover MX 5 dead\nfailover MX 10 mx-good", f"dead A {NET}9", "nomail MX 0 .",
-                  "loop MX 5 mail.example.test.\nloop MX 10 mx-good", "gone TXT x"]
+                  "loop MX 5 mail.example.test.\nloop MX 10 mx-good", "gone TXT x",
+                  f"both AAAA ::1\nboth A {NET}50"]
     signed = [f"mx-{n} A {address[n]}\n{n} MX 10 mx-{n}" for n in ("dane", "mismatch", "none")]
     signed += [f"_{PORT}._tcp.mx-dane TLSA {tlsa(w.certs['dane'][0])}",
                f"_{PORT}._tcp.mx-mismatch TLSA {tlsa(w.certs['good'][0])}"]
@@ -225,15 +227,58 @@ def test_eight_bits_to_a_host_of_seven(hk, world):
 
 
 def test_dsn_parameters_go_on(hk, world):
-    with smtplib.SMTP("127.0.0.1", hk.port("smtp")) as smtp:
-        smtp.ehlo()
-        if not smtp.has_extn("dsn"):
-            pytest.skip("smtpd takes no DSN parameters")
     submit(hk, "you@dsn.open.test", TEXT, ["RET=HDRS", "ENVID=QQ+2B1"],
            ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;orig+40x.test"])
     message = world.dsn.wait()[-1]
     assert "RET=HDRS" in message.params and "ENVID=QQ+2B1" in message.params
     assert message.recipients[0][1] == ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;orig+40x.test"]
+
+
+def test_utf8_addresses(hk, world):
+    """SMTPUTF8 where it is offered; else the domain alone is written in ASCII, a local part comes back."""
+    submit(hk, ["jos\u00e9@dsn.open.test", "ok@dsn.open.test"], TEXT, ["SMTPUTF8", "BODY=8BITMIME"])
+    message = world.dsn.wait(len(world.dsn.messages) + 1 if not any(
+        "jos\u00e9" in r[0] for m in world.dsn.messages for r in m.recipients) else 1)[-1]
+    assert "SMTPUTF8" in message.params and message.recipients[0][0] == "jos\u00e9@dsn.open.test"
+    submit(hk, "jos\u00e9@seven.open.test", TEXT, ["SMTPUTF8", "BODY=8BITMIME"])
+    wait_event(hk, "relay.failed", recipient="jos\u00e9@seven.open.test", reason="SMTPUTF8")
+    assert "5.6.7" in report(hk, "5.6.7").as_string()
+
+
+def test_requiretls(hk, world):
+    """DANE is trust enough, but the host does not offer REQUIRETLS."""
+    submit(hk, "tls@dane.signed.test", TEXT, ["REQUIRETLS"])
+    assert "5.7.30" in report(hk, "5.7.30").as_string()
+    assert "tls@dane.signed.test" not in [r[0] for m in world.hosts["dane"].messages for r in m.recipients]
+
+
+def test_ipv6_first_then_ipv4(hk, world):
+    """Nobody listens on the IPv6 address: the IPv4 address is next."""
+    submit(hk, "you@both.open.test")
+    sent = wait_event(hk, "relay.sent", recipient="both.open.test")[0]
+    assert f"{NET}50" in sent["remote"]
+    queue_id = sent["queue_id"]
+    assert events(hk, "relay.ended", remote="[::1]", queue_id=queue_id)
+
+
+@pytest.mark.slow
+def test_kill_relay_and_queued(world, make_instance):
+    """kill -9 while a slow host takes mail: each message arrives; twice at the most where the answer was lost."""
+    slow = MailHost(NET + "62", PORT, pause=0.3)
+    hk = make_instance(config={**settings(world), "smart_host": f"[{NET}62]", "smart_host_tls": "may",
+                               "queue_retry_first": "1s", "queue_retry_last": "2s"}).start()
+    hk.domain()
+    hk.account(ALICE)
+    with slow:
+        for n in range(30):
+            submit(hk, f"n{n}@far.test")
+            if n in (8, 16, 24):
+                for pid in hk.processes()["queued" if n == 16 else "relay"]:
+                    os.kill(pid, 9)
+        hk.wait_queue_empty(90)
+    got = [m.recipients[0][0] for m in slow.messages]
+    assert set(got) == {f"n{n}@far.test" for n in range(30)}
+    assert max(got.count(address) for address in set(got)) <= 3
 
 
 def test_private_addresses_are_refused(world, make_instance):

@@ -55,7 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_capture(quiet, NULL);
 	rig_init(&rig);
 	rig.relay.timeouts = (struct relay_timeouts){ 100, 50, 50, 50, 50, 50,
-	    50, 50, 50, 1, 1 };
+	    50, 50, 50, 1, 1, 2000 };
 	rig.zone = "example.org A 127.0.0.1\n";
 	rig.chunks = str_make(data + 1, size - 1);
 	rig_job(&rig, str_of(messages[kind % 4]), "example.org",
