@@ -184,6 +184,8 @@ struct broker {
 	struct list tickets_order;
 	uint64_t next_session;
 	uint64_t sessions_per_user;
+	uint64_t pop3_login_delay_ms;	/* 0: none */
+	struct table *pop3_logins;	/* account -> ms + 1 of the last */
 	unsigned char cap_key[16];
 	struct loop_timer stop_timer;
 	bool is_stopping;

@@ -61,6 +61,8 @@ struct engine_user {
 	struct str remote;		/* client's address */
 	struct str hostname;		/* this server's */
 	bool has_tls;
+	uint64_t pop3_expire_days;	/* UINT64_MAX: never */
+	uint64_t pop3_login_delay_s;
 };
 
 /* ---- what an engine asks of its host ---- */

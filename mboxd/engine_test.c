@@ -60,6 +60,7 @@ test_account_new(void)
 	list_init(&account->hosts);
 	account->disk_octets = UINT64_MAX;
 	account->message_max_octets = 50 << 20;
+	account->pop3_expire_days = UINT64_MAX;
 	account->full_octets = ENGINE_SLICE_OCTETS;
 	open_store(account);
 	return account;
@@ -155,6 +156,7 @@ engine_user(struct engine_host *host)
 {
 	host->user.quota_octets = host->account->quota_octets;
 	host->user.message_max_octets = host->account->message_max_octets;
+	host->user.pop3_expire_days = host->account->pop3_expire_days;
 	return &host->user;
 }
 

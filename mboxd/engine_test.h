@@ -23,6 +23,7 @@ struct test_account {
 	struct list hosts;
 	uint64_t quota_octets;
 	uint64_t message_max_octets;
+	uint64_t pop3_expire_days;	/* UINT64_MAX: never */
 	uint64_t disk_octets;	/* a blob may have so many */
 	bool is_blob_down;	/* engine_blob_open() fails */
 	size_t full_octets;	/* output that is full */

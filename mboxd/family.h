@@ -19,6 +19,8 @@ struct family {
 	struct db_image *image;
 	struct str hostname;
 	uint64_t message_max_octets;
+	uint64_t pop3_expire_days;	/* UINT64_MAX: never */
+	uint64_t pop3_login_delay_s;
 	uint64_t park_after_s;
 	uint64_t linger_s;
 	bool is_degraded_ok;

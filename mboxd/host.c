@@ -445,6 +445,8 @@ host_new(struct process *process, struct ipc_in *in)
 	host->user.account = process->account;
 	host->user.message_max_octets = family->message_max_octets;
 	host->user.hostname = family->hostname;
+	host->user.pop3_expire_days = family->pop3_expire_days;
+	host->user.pop3_login_delay_s = family->pop3_login_delay_s;
 	host->user.name = arena_str(arena, ipc_get_str(in));
 	host->user.remote = arena_str(arena, ipc_get_str(in));
 	host->user.has_tls = ipc_get_bool(in);

@@ -178,6 +178,11 @@ read_config(struct broker *broker)
 	family->linger_s = child_config_u64(child, "account_linger", 30);
 	broker->sessions_per_user = child_config_u64(child,
 	    "sessions_per_user", 20);
+	broker->pop3_login_delay_ms = 1000 * child_config_u64(child,
+	    "pop3_login_delay", 0);
+	family->pop3_expire_days = child_config_u64(child, "pop3_expire",
+	    UINT64_MAX);
+	family->pop3_login_delay_s = broker->pop3_login_delay_ms / 1000;
 	broker->processes_max = (size_t)child_config_u64(child,
 	    "processes_account", 2000);
 	if (broker->processes_max == 0)

@@ -17,6 +17,7 @@
 #define SESSION_DEADLINE_MS 60000
 #define OLD_KEY_MS 120000
 #define CLOCK_SLACK_S 5
+#define POP3_LOGINS_MAX 1000000
 
 enum session_state { IS_OPENING, IS_LIVE, IS_PARKED };
 
@@ -228,7 +229,8 @@ opening_fail(struct opening *opening, int code)
 
 	if (session != NULL)
 		session_free(session);
-	ipc_reply_err(opening->req, code == ERR_NOTFOUND ? ERR_DENIED : code,
+	ipc_reply_err(opening->req, code == ERR_NOTFOUND ? ERR_DENIED :
+	    code == ERR_LIMIT ? ERR_TEMP : code,
 	    "the mailbox cannot be opened");
 	opening_free(opening);
 	acct_release(acct);
@@ -328,6 +330,29 @@ opening_go(struct opening *opening, struct acct *acct, struct front *front)
 	acct_wait(acct, &opening->waiter, NEEDS_PROCESS);
 }
 
+/* LOGIN-DELAY (RFC 2449 section 6.5). A restart forgets: no harm. */
+static bool
+is_too_soon(struct broker *broker, uint64_t account, struct str protocol)
+{
+	uint64_t now = when_mono_ms(), last;
+
+	if (broker->pop3_login_delay_ms == 0 ||
+	    !str_eq(protocol, STR("pop3")))
+		return false;
+	if (broker->pop3_logins == NULL)
+		broker->pop3_logins = table_new();
+	last = (uintptr_t)table_get_u64(broker->pop3_logins, account);
+	if (last != 0 && now - (last - 1) < broker->pop3_login_delay_ms)
+		return true;
+	if (table_count(broker->pop3_logins) >= POP3_LOGINS_MAX) {
+		table_free(&broker->pop3_logins);
+		broker->pop3_logins = table_new();
+	}
+	table_put_u64(broker->pop3_logins, account,
+	    (void *)(uintptr_t)(now + 1));
+	return false;
+}
+
 void
 session_open(struct front *front, struct ipc_req *req, struct ipc_in *in)
 {
@@ -359,6 +384,12 @@ session_open(struct front *front, struct ipc_req *req, struct ipc_in *in)
 	    session_by_number(acct, front, opening->number) != NULL) {
 		(void)err_set(&err, ERR_DENIED, "too many sessions");
 		refuse(opening, ERR_DENIED, &err);
+		acct_release(acct);
+		return;
+	}
+	if (is_too_soon(broker, ticket.account, opening->protocol)) {
+		(void)err_set(&err, ERR_LIMIT, "the last login was just now");
+		refuse(opening, ERR_LIMIT, &err);
 		acct_release(acct);
 		return;
 	}

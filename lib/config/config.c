@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 
-enum type { TEXT, SIZE, TIME, COUNT, FLAG, LEVEL, SANDBOX, POLICY };
+enum type { TEXT, SIZE, TIME, COUNT, FLAG, DAYS, LEVEL, SANDBOX, POLICY };
 
 struct key {
 	const char *name;
@@ -129,6 +129,12 @@ parse_value(const struct key *key, const char *value, uint64_t *number_r,
 	case LEVEL:
 		*want_r = "debug, info, warn or error";
 		rc = log_level_of(text) >= 0 ? 0 : ERR_SYNTAX;
+		break;
+	case DAYS:
+		*want_r = "a number of days, or never";
+		*number_r = UINT64_MAX;
+		rc = str_eq(text, STR("never")) ? 0 :
+		    str_to_u64(text, 36500, number_r);
 		break;
 	case SANDBOX:
 		*want_r = "full or degraded";
@@ -432,7 +438,8 @@ config_listeners(const struct config *config,
 static bool
 is_number(enum type type)
 {
-	return type == SIZE || type == TIME || type == COUNT || type == FLAG;
+	return type == SIZE || type == TIME || type == COUNT ||
+	    type == FLAG || type == DAYS;
 }
 
 /* "route.3.host=...": for those who send and who schedule. */

@@ -17,6 +17,7 @@ struct proxy {
 	struct proxy_args args;
 	char *ticket;
 	size_t ticket_len;
+	char hello[32];
 	char *state;		/* parked */
 	size_t state_len;
 	enum proxy_state now;
@@ -283,12 +284,18 @@ on_push(void *ctx, unsigned type, struct ipc_in *in)
 static void
 send_stream(struct proxy *proxy)
 {
-	struct str prefix = str_sub(conn_input(proxy->client), 0, PREFIX_MAX);
+	struct str typed = str_sub(conn_input(proxy->client), 0, PREFIX_MAX);
 	struct ipc_out *out = ipc_begin(proxy->link, SESSION_STREAM);
+	struct buf prefix;
 
-	ipc_put_str(out, prefix);
+	buf_init(&prefix, PREFIX_MAX + sizeof(proxy->hello));
+	buf_add_cstr(&prefix, proxy->hello);
+	proxy->hello[0] = '\0';
+	buf_add_str(&prefix, typed);
+	ipc_put_str(out, buf_str(&prefix));
 	(void)ipc_send(out, proxy->stream_fd);
-	conn_consume(proxy->client, prefix.len);
+	buf_fini(&prefix);
+	conn_consume(proxy->client, typed.len);
 	(void)close(proxy->stream_fd);
 	proxy->stream_fd = -1;
 }
@@ -323,7 +330,8 @@ on_opened(void *ctx, int code, struct ipc_in *in)
 		return;
 	}
 	if (code != 0) {
-		end(proxy, PROXY_UNAVAILABLE);
+		end(proxy, code == ERR_LIMIT ? PROXY_TOO_SOON :
+		    PROXY_UNAVAILABLE);
 		return;
 	}
 	if (!proxy->was_open)
@@ -405,6 +413,8 @@ proxy_open(const struct proxy_args *args)
 	invariant(proxy->ticket != NULL);
 	memcpy(proxy->ticket, args->ticket.p, args->ticket.len);
 	proxy->ticket_len = args->ticket.len;
+	(void)snprintf(proxy->hello, sizeof(proxy->hello), "%.*s",
+	    STR_FMT(args->hello));
 	conn_set_ops(proxy->client, &client_ops, proxy);
 	conn_pause(proxy->client, true);
 	connect_back(proxy);

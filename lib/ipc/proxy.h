@@ -35,6 +35,7 @@ enum proxy_end {
 	PROXY_CLOSED,		/* the process ended the session: all is sent */
 	PROXY_REFUSED,		/* not let in: limit of sessions, bad ticket */
 	PROXY_UNAVAILABLE,	/* not let in: try again later */
+	PROXY_TOO_SOON,		/* not let in: the last login was just now */
 	PROXY_LOST,		/* the account process died */
 };
 
@@ -54,6 +55,7 @@ struct proxy_args {
 	uint64_t session;
 	const char *protocol;
 	struct str ticket;
+	struct str hello;	/* before the client's octets; may be empty */
 	uint64_t idle_ms;	/* silence of the client that ends it */
 	const struct proxy_ops *ops;
 	void *ctx;

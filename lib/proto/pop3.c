@@ -193,11 +193,12 @@ pop3_verb_name(enum pop3_verb verb)
 static void
 put_text(struct buf *out, struct str s)
 {
+	bool is_text = str_is_text(s);
 	size_t i;
 
 	for (i = 0; i < s.len; i++)
-		buf_add_char(out, s.p[i] >= 0x20 && s.p[i] < 0x7f ?
-		    s.p[i] : '?');
+		buf_add_char(out, is_text || (s.p[i] >= 0x20 &&
+		    s.p[i] < 0x7f) ? s.p[i] : '?');
 	buf_add_cstr(out, "\r\n");
 }
 
@@ -216,6 +217,23 @@ pop3_put_err(struct buf *out, const char *code, struct str text)
 	else
 		buf_add_cstr(out, "-ERR ");
 	put_text(out, text);
+}
+
+void
+pop3_put_capabilities(struct buf *out, uint64_t login_delay_s,
+    uint64_t expire_days)
+{
+	buf_add_cstr(out, "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\n"
+	    "AUTH-RESP-CODE\r\nUTF8 USER\r\nLANG\r\n");
+	if (login_delay_s != 0)
+		buf_addf(out, "LOGIN-DELAY %llu\r\n",
+		    (unsigned long long)login_delay_s);
+	if (expire_days == UINT64_MAX)
+		buf_add_cstr(out, "EXPIRE NEVER\r\n");
+	else
+		buf_addf(out, "EXPIRE %llu\r\n",
+		    (unsigned long long)expire_days);
+	buf_add_cstr(out, "IMPLEMENTATION Hikyaku\r\n.\r\n");
 }
 
 /* What the line so far holds: the header ends with an empty one. */

@@ -10,8 +10,7 @@
  * Errors.     ERR_SYNTAX with a constant text for "-ERR".
  * Blocking.   Never.
  * Process.    pop3d front and engine; relay for dotstuff.
- * RFC.        RFC 1939, RFC 2449, RFC 2595, RFC 3206, RFC 5034, RFC 6856
- *             (UTF8 and LANG are parsed, not offered).
+ * RFC.        RFC 1939, RFC 2449, RFC 2595, RFC 3206, RFC 5034, RFC 6856.
  */
 #ifndef PROTO_POP3_H
 #define PROTO_POP3_H
@@ -52,11 +51,36 @@ int pop3_parse(struct str line, struct pop3_command *cmd_r,
 /* "RETR"; never NULL. */
 const char *pop3_verb_name(enum pop3_verb verb);
 
-/* "+OK text CRLF"; not printable ASCII becomes "?". */
+/* Languages of the texts behind +OK and -ERR (RFC 6856 section 3). */
+enum pop3_lang { POP3_EN, POP3_JA, POP3_LANGS };
+
+/* "ja", "ja-JP", "*" (the default); POP3_LANGS: not one of ours. */
+enum pop3_lang pop3_lang_of(struct str tag);
+
+/* "ja" */
+const char *pop3_lang_tag(enum pop3_lang lang);
+
+/* The multi-line answer to LANG without an argument, its first line too. */
+void pop3_put_langs(struct buf *out, enum pop3_lang lang);
+
+/* text in a language, as far as it is one of our own sentences. */
+const char *pop3_text(enum pop3_lang lang, const char *text);
+
+/* "+OK text CRLF"; a control character becomes "?". */
 void pop3_put_ok(struct buf *out, struct str text);
 
 /* "-ERR [CODE] text CRLF"; code ("IN-USE", "AUTH", "SYS/TEMP") or NULL. */
 void pop3_put_err(struct buf *out, const char *code, struct str text);
+
+/* The capabilities that do not depend on the state, and the end of the answer
+ * (RFC 2449 section 6). expire_days UINT64_MAX: never. */
+void pop3_put_capabilities(struct buf *out, uint64_t login_delay_s,
+    uint64_t expire_days);
+
+/* What a front tells its engine before the client's octets: the language it
+ * has chosen. Never a client's line: it begins with an octet none may send. */
+void pop3_put_hello(struct buf *out, enum pop3_lang lang);
+bool pop3_take_hello(struct str line, enum pop3_lang *lang_r);
 
 /*
  * A message on its way into a multi-line answer (or into SMTP DATA): a dot at

@@ -3,6 +3,11 @@
  * engine: POP3 from the login to QUIT (RFC 1939 sections 5 to 7), in the
  * account's process.
  *
+ * The maildrop is exclusive (section 8): an account has one process, and in it
+ * one session holds the maildrop. Another one is refused ([IN-USE]), unless
+ * the holder has said nothing for a minute: then it has most likely lost its
+ * connection, and is ended without UPDATE, as if that had been noticed.
+ *
  * The maildrop is what INBOX held when the session began: numbers stay, what
  * others expunge meanwhile answers -ERR, and what this session deletes goes
  * at QUIT. Long answers (LIST, UIDL, RETR, TOP) are written a slice at a
@@ -10,6 +15,7 @@
  */
 #include <unistd.h>
 
+#include "base/when.h"
 #include "mail/view.h"
 #include "mboxd/engine.h"
 #include "proto/line.h"
@@ -17,6 +23,7 @@
 
 #define READ_OCTETS 16384
 #define ERRORS_MAX 10
+#define HOLDER_IDLE_MS 60000
 
 struct drop {
 	uint64_t message;
@@ -24,6 +31,8 @@ struct drop {
 	uint32_t size_octets;
 	bool is_deleted;
 	bool is_read;
+	bool is_seen;			/* by IMAP or an earlier session */
+	int64_t received_s;
 };
 
 enum todo { TODO_NONE, TODO_LIST, TODO_UIDL, TODO_MESSAGE };
@@ -35,7 +44,11 @@ struct engine_session {
 	size_t drops_len;
 	uint64_t mailbox;
 	uint32_t uidvalidity;
+	enum pop3_lang lang;
 	unsigned errors;
+	uint64_t heard_ms;		/* when the client last spoke */
+	bool is_greeted;
+	bool is_lost;			/* another session has the maildrop */
 	bool is_over;
 
 	enum todo todo;
@@ -50,18 +63,23 @@ struct engine_session {
 	struct drop *reading;
 };
 
+/* Who holds the maildrop; a process serves one account. */
+static struct engine_session *holder;
+
 /* ---- answers ---- */
 
 static void
 ok(struct engine_session *s, const char *text)
 {
-	pop3_put_ok(engine_output(s->host), str_of(text));
+	pop3_put_ok(engine_output(s->host),
+	    str_of(pop3_text(s->lang, text)));
 }
 
 static void
 err_reply(struct engine_session *s, const char *code, const char *text)
 {
-	pop3_put_err(engine_output(s->host), code, str_of(text));
+	pop3_put_err(engine_output(s->host), code,
+	    str_of(pop3_text(s->lang, text)));
 }
 
 static void
@@ -101,6 +119,8 @@ load(struct engine_session *s, struct err *err)
 		s->drops[i].message = msgs[i].message;
 		s->drops[i].uid = msgs[i].uid;
 		s->drops[i].size_octets = msgs[i].size_octets;
+		s->drops[i].is_seen = (msgs[i].flags & STORE_SEEN) != 0;
+		s->drops[i].received_s = msgs[i].date_s;
 	}
 	s->drops_len = n;
 	return 0;
@@ -250,13 +270,56 @@ do_noop(struct engine_session *s, const struct pop3_command *cmd)
 static void
 do_capa(struct engine_session *s, const struct pop3_command *cmd)
 {
+	const struct engine_user *user = engine_user(s->host);
+
 	(void)cmd;
-	buf_add_cstr(engine_output(s->host), "+OK capabilities\r\n"
-	    "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-	    "IMPLEMENTATION Hikyaku\r\n.\r\n");
+	buf_add_cstr(engine_output(s->host), "+OK capabilities\r\n");
+	pop3_put_capabilities(engine_output(s->host),
+	    user->pop3_login_delay_s, user->pop3_expire_days);
+}
+
+static void
+do_lang(struct engine_session *s, const struct pop3_command *cmd)
+{
+	enum pop3_lang lang = pop3_lang_of(cmd->arg);
+
+	if (cmd->arg.len == 0) {
+		pop3_put_langs(engine_output(s->host), s->lang);
+	} else if (lang == POP3_LANGS) {
+		refuse(s, "no such language");
+	} else {
+		s->lang = lang;
+		buf_addf(engine_output(s->host), "+OK %s\r\n",
+		    pop3_lang_tag(lang));
+	}
 }
 
 /* ---- UPDATE ---- */
+
+/* EXPIRE (RFC 2449 section 6.7): what was fetched now (0 days), or fetched or
+ * read before and is that old. */
+static bool
+is_expired(const struct engine_session *s, const struct drop *drop)
+{
+	uint64_t days = engine_user(s->host)->pop3_expire_days;
+
+	if (days == UINT64_MAX)
+		return false;
+	if (days == 0)
+		return drop->is_read;
+	return (drop->is_read || drop->is_seen) &&
+	    drop->received_s < when_wall_s() - (int64_t)days * 86400;
+}
+
+static void
+expire(struct engine_session *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->drops_len; i++)
+		if (is_expired(s, &s->drops[i]))
+			s->drops[i].is_deleted = true;
+}
 
 /* UIDs of the drops that want it, as ranges. */
 static struct store_set
@@ -315,6 +378,7 @@ do_quit(struct engine_session *s, const struct pop3_command *cmd)
 
 	(void)cmd;
 	s->is_over = true;
+	expire(s);
 	if (update(s, &err) == 0)
 		ok(s, "bye");
 	else
@@ -325,6 +389,7 @@ static void (*const commands[POP3_VERB_COUNT])(struct engine_session *s,
     const struct pop3_command *cmd) = {
 	[POP3_CAPA] = do_capa,
 	[POP3_DELE] = do_dele,
+	[POP3_LANG] = do_lang,
 	[POP3_LIST] = do_list_or_uidl,
 	[POP3_NOOP] = do_noop,
 	[POP3_QUIT] = do_quit,
@@ -402,14 +467,48 @@ run_line(struct engine_session *s, struct str line)
 		commands[cmd.verb](s, &cmd);
 }
 
-/* True when something was done. */
+/* The answer to PASS or AUTH. */
+static void
+greet(struct engine_session *s)
+{
+	uint64_t octets, n = count(s, &octets);
+
+	s->is_greeted = true;
+	buf_addf(engine_output(s->host), s->lang == POP3_JA ?
+	    "+OK %llu 通、%llu オクテット\r\n" :
+	    "+OK %llu messages, %llu octets\r\n", (unsigned long long)n,
+	    (unsigned long long)octets);
+}
+
+/* A line, if there is one. The first may be the front's own. */
 static bool
-step_once(struct engine_session *s)
+take_line(struct engine_session *s)
 {
 	struct str line = STR_NONE;
 	enum line_result got;
 	size_t used;
 
+	got = line_next(&s->line, engine_input(s->host), &line, &used);
+	if (got != LINE_MORE)
+		s->heard_ms = when_mono_ms();
+	if (got == LINE_DONE && !s->is_greeted) {
+		bool is_hello = pop3_take_hello(line, &s->lang);
+
+		greet(s);
+		if (!is_hello)
+			run_line(s, line);
+	} else if (got == LINE_DONE)
+		run_line(s, line);
+	else if (got != LINE_MORE)
+		refuse(s, "line too long");
+	engine_consume(s->host, used);
+	return got != LINE_MORE;
+}
+
+/* True when something was done. */
+static bool
+step_once(struct engine_session *s)
+{
 	if (s->todo == TODO_MESSAGE) {
 		go_on_message(s);
 		return true;
@@ -418,18 +517,17 @@ step_once(struct engine_session *s)
 		go_on_listing(s);
 		return true;
 	}
-	got = line_next(&s->line, engine_input(s->host), &line, &used);
-	if (got == LINE_DONE)
-		run_line(s, line);
-	else if (got != LINE_MORE)
-		refuse(s, "line too long");
-	engine_consume(s->host, used);
-	return got != LINE_MORE;
+	return take_line(s);
 }
 
 static enum engine_step
 pop3_step(struct engine_session *s)
 {
+	if (s->is_lost && !s->is_over) {
+		err_reply(s, "IN-USE", "the maildrop is in use by another "
+		    "session");
+		s->is_over = true;
+	}
 	while (!s->is_over) {
 		if (engine_is_full(s->host))
 			return ENGINE_WAIT;
@@ -451,6 +549,8 @@ pop3_free(struct engine_session **sp)
 	if (s == NULL)
 		return;
 	*sp = NULL;
+	if (holder == s)
+		holder = NULL;
 	if (s->todo == TODO_MESSAGE)
 		message_close(s);
 	arena_free(&s->arena);
@@ -458,11 +558,28 @@ pop3_free(struct engine_session **sp)
 	free(s);
 }
 
+/* False: somebody else has it, and the client has been told. */
+static bool
+take_maildrop(struct engine_session *s)
+{
+	if (holder != NULL && when_mono_ms() - holder->heard_ms <
+	    HOLDER_IDLE_MS) {
+		err_reply(s, "IN-USE", "the maildrop is in use by another "
+		    "session");
+		s->is_greeted = true;
+		s->is_over = true;
+		return false;
+	}
+	if (holder != NULL)
+		holder->is_lost = true;
+	holder = s;
+	return true;
+}
+
 static struct engine_session *
 pop3_open(struct engine_host *host, struct str state, struct err *err)
 {
 	struct engine_session *s;
-	uint64_t octets, n;
 
 	if (state.len != 0) {
 		err_set(err, ERR_SYNTAX, "POP3 sessions are not parked");
@@ -474,14 +591,11 @@ pop3_open(struct engine_host *host, struct str state, struct err *err)
 	s->arena = arena_new(0);
 	s->view.fd = -1;
 	line_init(&s->line, POP3_LINE_MAX, false);
-	if (load(s, err) != 0) {
+	s->heard_ms = when_mono_ms();
+	if (!take_maildrop(s))
+		return s;
+	if (load(s, err) != 0)
 		pop3_free(&s);
-		return NULL;
-	}
-	/* The answer to PASS or AUTH. */
-	n = count(s, &octets);
-	buf_addf(engine_output(host), "+OK %llu messages, %llu octets\r\n",
-	    (unsigned long long)n, (unsigned long long)octets);
 	return s;
 }
 

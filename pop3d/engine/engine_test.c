@@ -2,6 +2,7 @@
 /* C:/S: dialogues with the POP3 engine, whole and one octet at a time. */
 #include "base/test.h"
 
+#include "base/when.h"
 #include "mboxd/engine_test.h"
 
 static struct test_account *account;
@@ -25,6 +26,7 @@ setup(void **state)
 		    mails[i], 0, 1700000000, true);
 	host = test_host_new(account, &pop3_engine, STR_NONE);
 	assert_non_null(host);
+	test_host_feed(host, STR("\x01""en\r\n"));
 	test_run(account);
 	return 0;
 }
@@ -88,6 +90,14 @@ static const struct {
 	{ "STAT\r\n", "+OK 2 64\r\n" },
 	{ "RSET\r\n", "+OK 3 95\r\n" },
 	{ "NOOP\r\nSTAT\r\n", "+OK still here\r\n+OK 3 95\r\n" },
+	{ "CAPA\r\n", "+OK capabilities\r\nTOP\r\nUIDL\r\nPIPELINING\r\n"
+	    "RESP-CODES\r\nAUTH-RESP-CODE\r\nUTF8 USER\r\nLANG\r\n"
+	    "EXPIRE NEVER\r\nIMPLEMENTATION Hikyaku\r\n.\r\n" },
+	{ "LANG\r\n", "+OK languages\r\nen English\r\nja 日本語\r\n.\r\n" },
+	{ "LANG xx\r\n", "-ERR no such language\r\n" },
+	{ "LANG ja-JP\r\n", "+OK ja\r\n" },
+	{ "LIST 9\r\n", "-ERR そのメッセージはありません\r\n" },
+	{ "LANG *\r\n", "+OK en\r\n" },
 	{ "USER x\r\n", "-ERR not offered, or not after the login\r\n" },
 };
 
@@ -190,6 +200,98 @@ test_numbers_stay(void **state)
 	arena_free(&arena);
 }
 
+/* The front's word decides the language of the greeting; a client cannot
+ * say it again. */
+static void
+test_hello(void **state)
+{
+	(void)state;
+	test_host_free(&host);
+	host = test_host_new(account, &pop3_engine, STR_NONE);
+	say("\x01ja\r\n", true);
+	expect(STR("+OK 3 通、95 オクテット\r\n"));
+	say("\x01""en\r\n", true);
+	assert_true(str_begins(test_host_output(host), STR("-ERR ")));
+}
+
+static uint64_t clock_us = 1000000;
+
+static uint64_t
+fake_clock(void)
+{
+	return clock_us;
+}
+
+static struct engine_host *
+second(const char *greeting)
+{
+	struct engine_host *other = test_host_new(account, &pop3_engine,
+	    STR_NONE);
+
+	test_host_feed(other, STR("\x01""en\r\n"));
+	test_run(account);
+	if (!str_begins(test_host_output(other), str_of(greeting)))
+		fail_msg("%.*s", STR_FMT(test_host_output(other)));
+	return other;
+}
+
+/* RFC 1939 section 8: one session has the maildrop. Who has said nothing for
+ * a minute loses it, and deletes nothing. */
+static void
+test_exclusive(void **state)
+{
+	struct engine_host *other;
+
+	(void)state;
+	when_set_mono(fake_clock);
+	say("DELE 1\r\n", true);
+	other = second("-ERR [IN-USE] ");
+	assert_true(test_host_is_over(other));
+	test_host_free(&other);
+	clock_us += 61ULL * 1000000;
+	other = second("+OK 3 messages");
+	test_host_take(host, test_host_output(host).len);
+	say("QUIT\r\n", true);
+	assert_true(str_begins(test_host_output(host),
+	    STR("-ERR [IN-USE]")));
+	assert_true(test_host_is_over(host));
+	test_host_free(&host);
+	test_host_free(&other);
+	/* Free again, and nothing was deleted. */
+	other = second("+OK 3 messages");
+	test_host_free(&other);
+	when_set_mono(NULL);
+}
+
+static size_t
+left_after(uint64_t days, const char *words)
+{
+	const struct store_msg *msgs;
+	size_t n;
+
+	test_host_free(&host);
+	account->pop3_expire_days = days;
+	host = test_host_new(account, &pop3_engine, STR_NONE);
+	say("\x01""en\r\n", true);
+	say(words, true);
+	assert_int_equal(store_messages(account->store, store_mailbox_by_role(
+	    account->store, STORE_ROLE_INBOX)->id, &msgs, &n, NULL), 0);
+	return n;
+}
+
+/* EXPIRE: the mails are of 2023. */
+static void
+test_expire(void **state)
+{
+	(void)state;
+	assert_int_equal(left_after(UINT64_MAX, "RETR 1\r\nQUIT\r\n"), 3);
+	assert_int_equal(left_after(30000, "RETR 2\r\nQUIT\r\n"), 3);
+	/* What earlier sessions fetched is read, and old enough. */
+	assert_int_equal(left_after(30, "STAT\r\nQUIT\r\n"), 1);
+	assert_int_equal(left_after(0, "STAT\r\nQUIT\r\n"), 1);
+	assert_int_equal(left_after(0, "RETR 1\r\nQUIT\r\n"), 0);
+}
+
 int
 main(void)
 {
@@ -206,6 +308,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_too_many_errors, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_numbers_stay, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_hello, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exclusive, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_expire, setup,
 		    teardown),
 	};
 

@@ -37,6 +37,10 @@ read_config(struct pop3d *pop3d)
 	pop3d->hostname = child_config(child, "hostname", "localhost");
 	pop3d->login_ms = 1000 * child_config_u64(child, "timeout_login", 60);
 	pop3d->idle_ms = 1000 * child_config_u64(child, "timeout_pop3", 600);
+	pop3d->login_delay_s = child_config_u64(child, "pop3_login_delay",
+	    0);
+	pop3d->expire_days = child_config_u64(child, "pop3_expire",
+	    UINT64_MAX);
 }
 
 static int

@@ -42,7 +42,8 @@ session_free(struct session *session)
 static void
 reply_ok(struct session *session, const char *text)
 {
-	conn_putf(session->conn, "+OK %s\r\n", text);
+	conn_putf(session->conn, "+OK %s\r\n",
+	    pop3_text(session->lang, text));
 }
 
 static void
@@ -51,7 +52,7 @@ reply_err(struct session *session, const char *code, const char *text)
 	struct buf buf;
 
 	buf_init(&buf, 1024);
-	pop3_put_err(&buf, code, str_of(text));
+	pop3_put_err(&buf, code, str_of(pop3_text(session->lang, text)));
 	conn_put_str(session->conn, buf_str(&buf));
 	buf_fini(&buf);
 }
@@ -117,7 +118,9 @@ on_proxy_end(void *ctx, enum proxy_end why)
 	}
 	ev_info(session->ev, "pop3.session.lost", EV_U64(code, why));
 	take_back(session);
-	if (why == PROXY_REFUSED)
+	if (why == PROXY_TOO_SOON)
+		bye(session, "LOGIN-DELAY", "the last login was a moment ago");
+	else if (why == PROXY_REFUSED)
 		bye(session, "IN-USE", "too many sessions of this account");
 	else
 		bye(session, "SYS/TEMP", "try again later");
@@ -141,6 +144,7 @@ static const struct proxy_ops proxy_ops = {
 static void
 logged_in(struct session *session)
 {
+	struct buf hello;
 	struct proxy_args args = {
 		.loop = session->pop3d->child->loop,
 		.broker = child_link(session->pop3d->child, "mboxd"),
@@ -150,7 +154,11 @@ logged_in(struct session *session)
 		.ctx = session,
 	};
 
+	buf_init(&hello, 64);
+	pop3_put_hello(&hello, session->lang);
+	args.hello = buf_str(&hello);
 	session->proxy = proxy_open(&args);
+	buf_fini(&hello);
 }
 
 /* ---- login ---- */
@@ -252,13 +260,47 @@ offers_tls(const struct session *session)
 static void
 do_capa(struct session *session, const struct pop3_command *cmd)
 {
+	struct buf text;
+
 	(void)cmd;
-	conn_putf(session->conn, "+OK capabilities\r\n%s%s"
-	    "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-	    "IMPLEMENTATION Hikyaku\r\n.\r\n",
-	    offers_tls(session) ? "STLS\r\n" : "",
-	    front_takes_logins(session->seat.listener, session->conn) ?
-	    "USER\r\nSASL PLAIN LOGIN SCRAM-SHA-256\r\n" : "");
+	buf_init(&text, 1024);
+	buf_add_cstr(&text, "+OK capabilities\r\n");
+	if (offers_tls(session))
+		buf_add_cstr(&text, "STLS\r\n");
+	if (front_takes_logins(session->seat.listener, session->conn))
+		buf_add_cstr(&text,
+		    "USER\r\nSASL PLAIN LOGIN SCRAM-SHA-256\r\n");
+	pop3_put_capabilities(&text, session->pop3d->login_delay_s,
+	    session->pop3d->expire_days);
+	conn_put_str(session->conn, buf_str(&text));
+	buf_fini(&text);
+}
+
+/* RFC 6856: texts in another language; UTF-8 needs no other mode here. */
+static void
+do_lang(struct session *session, const struct pop3_command *cmd)
+{
+	enum pop3_lang lang = pop3_lang_of(cmd->arg);
+	struct buf text;
+
+	buf_init(&text, 1024);
+	if (cmd->arg.len == 0) {
+		pop3_put_langs(&text, session->lang);
+	} else if (lang == POP3_LANGS) {
+		refuse(session, "no such language");
+	} else {
+		session->lang = lang;
+		buf_addf(&text, "+OK %s\r\n", pop3_lang_tag(lang));
+	}
+	conn_put_str(session->conn, buf_str(&text));
+	buf_fini(&text);
+}
+
+static void
+do_utf8(struct session *session, const struct pop3_command *cmd)
+{
+	(void)cmd;
+	reply_ok(session, "UTF-8 from now on");
 }
 
 static void
@@ -353,6 +395,8 @@ static void (*const commands[POP3_VERB_COUNT])(struct session *session,
 	[POP3_PASS] = do_pass,
 	[POP3_AUTH] = do_auth,
 	[POP3_QUIT] = do_quit,
+	[POP3_LANG] = do_lang,
+	[POP3_UTF8] = do_utf8,
 };
 
 static void

@@ -6,7 +6,7 @@
  * Lifetime.   session_new() -> frees itself when the client is gone.
  * Process.    pop3d front: no mail, no credential is kept here.
  * RFC.        RFC 1939 section 4, RFC 2449 (CAPA), RFC 2595 (STLS), RFC 5034
- *             (AUTH), RFC 3206 (response codes).
+ *             (AUTH), RFC 3206 (response codes), RFC 6856 (UTF8, LANG).
  */
 #ifndef POP3_FRONT_SESSION_H
 #define POP3_FRONT_SESSION_H
@@ -17,6 +17,7 @@
 #include "ipc/login.h"
 #include "ipc/proxy.h"
 #include "proto/line.h"
+#include "proto/pop3.h"
 
 struct pop3d {
 	struct child *child;
@@ -26,6 +27,8 @@ struct pop3d {
 	uint64_t login_ms;
 	uint64_t idle_ms;
 	struct str hostname;
+	uint64_t login_delay_s;		/* CAPA: LOGIN-DELAY */
+	uint64_t expire_days;		/* CAPA: EXPIRE; UINT64_MAX: never */
 	bool is_stopping;
 };
 
@@ -42,6 +45,7 @@ struct session {
 	struct str user;	/* USER, until PASS */
 	struct str ticket;
 	struct proxy *proxy;
+	enum pop3_lang lang;
 	unsigned errors;
 	unsigned failures;
 	bool waits_line;	/* a SASL response */

@@ -16,7 +16,7 @@ check_answer(struct str text)
 	pop3_put_err(&out, "IN-USE", text);
 	s = buf_str(&out);
 	invariant(!buf_failed(&out) && str_find(s, '\n') == s.len - 1);
-	invariant(str_is_printable(str_sub(s, 0, s.len - 2)));
+	invariant(str_is_text(str_sub(s, 0, s.len - 2)));
 	buf_fini(&out);
 }
 
