@@ -117,7 +117,7 @@ on_rcpt(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 
 	(void)sender_account;
 	(void)sender;
-	rc = directory_canon(d->arena, recipient, &canon, &err);
+	rc = directory_canon_recipient(d->arena, recipient, &canon, &err);
 	if (rc == 0) {
 		rc = directory_domain_of(d->dir, canon, d->arena, &domain,
 		    NULL);

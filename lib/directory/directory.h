@@ -221,6 +221,11 @@ int directory_pair_list(struct directory *dir, enum directory_pair kind,
 int directory_canon(struct arena *arena, struct str address,
     struct str *canon_r, struct err *err);
 
+/* The same for an address that mail is for: it may be UTF-8 (RFC 6531), which
+ * those of our accounts are not; a domain comes out in A-labels. */
+int directory_canon_recipient(struct arena *arena, struct str address,
+    struct str *canon_r, struct err *err);
+
 enum directory_leaf_kind {
 	DIRECTORY_LEAF_ACCOUNT,
 	DIRECTORY_LEAF_REMOTE,

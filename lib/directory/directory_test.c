@@ -119,6 +119,12 @@ test_canon(void **state)
 		if (rc == 0)
 			assert_true(str_eq(canon, str_of(cases[i].want)));
 	}
+	/* What mail is for may be UTF-8; what is made here may not. */
+	assert_int_equal(directory_canon(arena,
+	    STR("jos\xc3\xa9@example.test"), &canon, NULL), ERR_SYNTAX);
+	assert_int_equal(directory_canon_recipient(arena,
+	    STR("Jos\xc3\xa9@b\xc3\xbc" "cher.test"), &canon, NULL), 0);
+	assert_true(str_eq(canon, STR("jos\xc3\xa9@xn--bcher-kva.test")));
 }
 
 /* The leaves as one line: kind letter and address, sorted as found. */

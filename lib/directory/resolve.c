@@ -14,8 +14,8 @@ lower(char *p, size_t len)
 		p[i] = ascii_lower(p[i]);
 }
 
-int
-directory_canon(struct arena *arena, struct str address,
+static int
+canon_of(struct arena *arena, struct str address, unsigned flags,
     struct str *canon_r, struct err *err)
 {
 	struct address parsed;
@@ -23,8 +23,8 @@ directory_canon(struct arena *arena, struct str address,
 	char *copy;
 	int rc;
 
-	rc = address_parse(arena, address, ADDRESS_BARE_LOCAL | ADDRESS_DOTS,
-	    &parsed, NULL);
+	rc = address_parse(arena, address, ADDRESS_BARE_LOCAL | ADDRESS_DOTS |
+	    flags, &parsed, NULL);
 	if (rc != 0)
 		return err_set(err, ERR_SYNTAX, "not an address: %.*s",
 		    STR_FMT(address));
@@ -36,6 +36,20 @@ directory_canon(struct arena *arena, struct str address,
 	*canon_r = arena_str(arena, buf_str(&buf));
 	buf_fini(&buf);
 	return 0;
+}
+
+int
+directory_canon(struct arena *arena, struct str address,
+    struct str *canon_r, struct err *err)
+{
+	return canon_of(arena, address, 0, canon_r, err);
+}
+
+int
+directory_canon_recipient(struct arena *arena, struct str address,
+    struct str *canon_r, struct err *err)
+{
+	return canon_of(arena, address, ADDRESS_UTF8, canon_r, err);
 }
 
 /* ---- pairs ---- */
@@ -301,7 +315,8 @@ directory_resolve(struct directory *dir, struct str address,
 	int rc;
 
 	*count_r = 0;
-	if ((rc = directory_canon(arena, address, &canon, err)) != 0)
+	rc = directory_canon_recipient(arena, address, &canon, err);
+	if (rc != 0)
 		return rc;
 	w.seen = table_new();
 	rc = walk_address(&w, canon, 0);

@@ -244,6 +244,10 @@ def test_utf8_headers(hk, world):
     submit(hk, "utf8@seven.open.test", data, ["SMTPUTF8", "BODY=8BITMIME"])
     wait_event(hk, "relay.failed", recipient="utf8@seven.open.test", reason="SMTPUTF8")
     assert "5.6.7" in report(hk, "5.6.7").as_string()
+    submit(hk, "jos\u00e9@dsn.open.test", TEXT, ["SMTPUTF8", "BODY=8BITMIME"])
+    wait_event(hk, "relay.sent", recipient="jos\u00e9@dsn.open.test")
+    submit(hk, "jos\u00e9@seven.open.test", TEXT, ["SMTPUTF8", "BODY=8BITMIME"])
+    wait_event(hk, "relay.failed", recipient="jos\u00e9@seven.open.test", reason="SMTPUTF8")
     # Said, and not needed: it goes.
     submit(hk, "ascii@seven.open.test", TEXT, ["SMTPUTF8", "BODY=8BITMIME"])
     wait_event(hk, "relay.sent", recipient="ascii@seven.open.test")
