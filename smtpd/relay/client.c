@@ -200,9 +200,12 @@ client_verdict(const struct client *client, const struct smtp_answer *answer,
 	line = buf_str(&buf);
 	(void)snprintf(text, sizeof(text), "%.*s", STR_FMT(line));
 	buf_fini(&buf);
+	/* The words alone: a report's Diagnostic-Code is made of them. */
+	ev_info(NULL, "relay.refused", EV_CSTR(remote, client->remote),
+	    EV_CSTR(request, command), EV_U64(code, answer->code),
+	    EV_CSTR(reason, text));
 	verdict_set(verdict_r, answer->code >= 500 ? RELAY_R_FAILED :
-	    RELAY_R_TEMP, "", "host %.150s said: %s (%s)", client->remote,
-	    text, command);
+	    RELAY_R_TEMP, "", "%s", text);
 	if (answer->enhanced[0] != '\0' && answer->code >= 400)
 		(void)snprintf(verdict_r->status, sizeof(verdict_r->status),
 		    "%s", answer->enhanced);
