@@ -214,8 +214,9 @@ keep_why(struct job *job, const struct verdict *verdict, const char *remote)
 		return;
 	job->why = *verdict;
 	job->has_why = true;
-	(void)snprintf(job->why_remote, sizeof(job->why_remote), "%s",
-	    remote);
+	if (remote != job->why_remote)
+		(void)snprintf(job->why_remote, sizeof(job->why_remote),
+		    "%s", remote);
 }
 
 static bool
