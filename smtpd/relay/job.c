@@ -407,6 +407,7 @@ on_late(void *ctx)
 	job->has_why = false;
 	keep_why(job, &verdict, job->client != NULL ?
 	    client_remote(job->client) : "");
+	keep_remotes(job);
 	client_free(&job->client);
 	tx_free(&job->tx);
 	job_end(job);

@@ -701,7 +701,8 @@ test_private(void **state)
 static void
 test_slow(void **state)
 {
-	static const char *const scripts[] = { PLAIN MAIL RCPT "C DATA\nH\n",
+	static const char *const scripts[] = { PLAIN MAIL
+	    "C RCPT\nS 550 5.1.1 no\n" "C RCPT\nS 250 ok\nC DATA\nH\n",
 	    NULL };
 	struct rig rig;
 
@@ -711,8 +712,11 @@ test_slow(void **state)
 	rig.relay.timeouts.job = 100;
 	rig.zone = ZONE;
 	rig.scripts = scripts;
-	one_more(&rig);
-	assert_true(str_eq(buf_str(&rig.results), STR("0:temp:4.4.7")));
+	rig_job(&rig, STR(TEXT), "example.org", "s@example.com", 0,
+	    "a@example.org b@example.org");
+	rig_wait(&rig);
+	assert_true(str_eq(buf_str(&rig.results),
+	    STR("0:failed:5.1.1 1:temp:4.4.7")));
 	assert_non_null(strstr(rig.remote, "mx.example.org"));
 	rig_fini(&rig);
 	log_capture(NULL, NULL);
