@@ -131,6 +131,20 @@ const unsigned char *engine_blob_sha256(struct engine_host *host);
 void engine_blob_link(struct engine_host *host, uint64_t message);
 void engine_blob_close(struct engine_host *host);
 
+/*
+ * Many blobs in a row (MULTIAPPEND). engine_blob_expect(): another one will be
+ * opened soon, have a file ready. engine_blob_put_aside() links a SEALED blob
+ * without waiting or flushing and forgets it (NONE), its size and hash too;
+ * engine_blob_asides() is LINKING while links are under way, then LINKED, or
+ * FAILED if one of them failed, until engine_blob_flush(), which flushes them
+ * all (0 or ERR_TEMP), or engine_blob_forget().
+ */
+void engine_blob_expect(struct engine_host *host);
+void engine_blob_put_aside(struct engine_host *host, uint64_t message);
+enum engine_blob engine_blob_asides(struct engine_host *host);
+int engine_blob_flush(struct engine_host *host);
+void engine_blob_forget(struct engine_host *host);
+
 /* A line in the structured log with session, user and remote. */
 struct ev;
 struct ev *engine_ev(struct engine_host *host);

@@ -20,6 +20,7 @@ struct engine_host {
 	struct buf output;
 	struct buf sent;
 	enum engine_blob blob;
+	enum engine_blob asides;
 	int blob_error;
 	int blob_fd;
 	uint64_t blob_octets;
@@ -312,6 +313,39 @@ engine_blob_link(struct engine_host *host, uint64_t message)
 	assert_int_equal(linkat(AT_FDCWD, from,
 	    store_dir_fd(host->account->store), path, AT_SYMLINK_FOLLOW), 0);
 	host->blob = ENGINE_BLOB_LINKING;
+}
+
+void
+engine_blob_expect(struct engine_host *host)
+{
+	(void)host;
+}
+
+void
+engine_blob_put_aside(struct engine_host *host, uint64_t message)
+{
+	engine_blob_link(host, message);
+	engine_blob_close(host);
+	host->asides = ENGINE_BLOB_LINKED;
+}
+
+enum engine_blob
+engine_blob_asides(struct engine_host *host)
+{
+	return host->asides;
+}
+
+int
+engine_blob_flush(struct engine_host *host)
+{
+	host->asides = ENGINE_BLOB_NONE;
+	return 0;
+}
+
+void
+engine_blob_forget(struct engine_host *host)
+{
+	host->asides = ENGINE_BLOB_NONE;
 }
 
 void

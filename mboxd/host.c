@@ -120,6 +120,7 @@ host_free(struct engine_host *host, bool is_parked)
 	if (host->session != NULL)
 		host->engine->free(&host->session);
 	engine_blob_close(host);
+	engine_blob_forget(host);
 	loop_timer_fini(&host->idle);
 	if (host->fd != -1) {
 		loop_fd_fini(&host->watch);

@@ -40,6 +40,29 @@ engine_blob_sha256(struct engine_host *host)
 	return host->blob.sha256;
 }
 
+/* A file that was asked for before its blob is opened. */
+struct host_spare {
+	struct process *process;
+	struct engine_host *host;	/* NULL: nobody waits any more */
+	uint64_t handle;
+	int fd;
+	bool is_asked;		/* the answer is awaited */
+	bool is_wanted;		/* and a blob is OPENING for it */
+};
+
+struct host_asides {
+	struct process *process;
+	struct engine_host *host;	/* NULL: nobody waits any more */
+	size_t waiting;
+	int error;
+};
+
+/* One link that is made without waiting. */
+struct aside {
+	struct host_asides *asides;
+	uint64_t message;
+};
+
 /* ---- calls ---- */
 
 static struct blob_call *
@@ -89,6 +112,20 @@ drop(struct process *process, uint64_t handle)
 	(void)ipc_send(out, -1);
 }
 
+static void
+blob_close(struct engine_host *host)
+{
+	struct host_blob *blob = &host->blob;
+
+	if (blob->call != NULL)
+		blob->call->host = NULL;
+	if (blob->handle != 0)
+		drop(host->process, blob->handle);
+	if (blob->fd != -1)
+		(void)close(blob->fd);
+	*blob = (struct host_blob){ .state = ENGINE_BLOB_NONE, .fd = -1 };
+}
+
 /* ---- open and write ---- */
 
 static void
@@ -111,12 +148,113 @@ on_created(void *ctx, int code, struct ipc_in *in)
 	host->blob.state = ENGINE_BLOB_OPEN;
 }
 
+/* ---- a file for the next one ---- */
+
+static void
+spare_free(struct host_spare *spare)
+{
+	if (spare->fd != -1)
+		(void)close(spare->fd);
+	if (spare->handle != 0)
+		drop(spare->process, spare->handle);
+	free(spare);
+}
+
+static void
+on_spare(void *ctx, int code, struct ipc_in *in)
+{
+	struct host_spare *spare = ctx;
+	struct engine_host *host = spare->host;
+
+	spare->is_asked = false;
+	if (code == 0) {
+		spare->handle = ipc_get_u64(in);
+		spare->fd = ipc_take_fd(in);
+	}
+	if (host != NULL && code == 0 && !spare->is_wanted)
+		return;
+	if (host == NULL) {
+		spare_free(spare);
+		return;
+	}
+	host->spare = NULL;
+	if (spare->is_wanted && code == 0) {
+		host->blob.handle = spare->handle;
+		host->blob.fd = spare->fd;
+		host->blob.state = ENGINE_BLOB_OPEN;
+		spare->handle = 0;
+		spare->fd = -1;
+	} else if (spare->is_wanted) {
+		blob_fail(host, code);
+	}
+	if (spare->is_wanted)
+		host_ready(host);
+	spare_free(spare);
+}
+
+void
+engine_blob_expect(struct engine_host *host)
+{
+	struct host_spare *spare;
+	struct ipc_out *out;
+
+	if (host->spare != NULL || !ipc_is_attached(host->process->blobs))
+		return;
+	spare = calloc(1, sizeof(*spare));
+	invariant(spare != NULL);
+	spare->process = host->process;
+	spare->host = host;
+	spare->fd = -1;
+	spare->is_asked = true;
+	host->spare = spare;
+	out = ipc_begin(host->process->blobs, BLOB_CREATE);
+	ipc_put_u64(out, 0);
+	(void)ipc_call(out, -1, DEADLINE_MS, on_spare, spare);
+}
+
+/* True: the spare is, or will be, the blob that is opened. */
+static bool
+take_spare(struct engine_host *host)
+{
+	struct host_spare *spare = host->spare;
+
+	if (spare == NULL)
+		return false;
+	if (spare->is_asked) {
+		spare->is_wanted = true;
+		host->blob.state = ENGINE_BLOB_OPENING;
+		return true;
+	}
+	host->blob.handle = spare->handle;
+	host->blob.fd = spare->fd;
+	host->blob.state = ENGINE_BLOB_OPEN;
+	host->spare = NULL;
+	free(spare);
+	return true;
+}
+
+static void
+forget_spare(struct engine_host *host)
+{
+	struct host_spare *spare = host->spare;
+
+	if (spare == NULL)
+		return;
+	host->spare = NULL;
+	if (spare->is_asked)
+		spare->host = NULL;	/* on_spare() frees it */
+	else
+		spare_free(spare);
+}
+
 void
 engine_blob_open(struct engine_host *host, uint64_t size_hint)
 {
 	struct ipc_out *out;
 
-	engine_blob_close(host);
+	blob_close(host);
+	if (take_spare(host))
+		return;
 	if (!ipc_is_attached(host->process->blobs)) {
 		blob_fail(host, ERR_TEMP);
 		return;
@@ -213,13 +351,107 @@ engine_blob_link(struct engine_host *host, uint64_t message)
 void
 engine_blob_close(struct engine_host *host)
 {
-	struct host_blob *blob = &host->blob;
+	blob_close(host);
+	forget_spare(host);
+}
 
-	if (blob->call != NULL)
-		blob->call->host = NULL;
-	if (blob->handle != 0)
-		drop(host->process, blob->handle);
-	if (blob->fd != -1)
-		(void)close(blob->fd);
-	*blob = (struct host_blob){ .state = ENGINE_BLOB_NONE, .fd = -1 };
+/* ---- links without waiting ---- */
+
+static void
+on_aside(void *ctx, int code, struct ipc_in *in)
+{
+	struct aside *aside = ctx;
+	struct host_asides *asides = aside->asides;
+	char path[STORE_LINK_PATH_SIZE];
+
+	(void)in;
+	if (code != 0)
+		asides->error = code;
+	/* Nobody wants it any more: its message was given up before the link
+	 * was made. */
+	if (code == 0 && asides->host == NULL) {
+		store_link_path(aside->message, path);
+		(void)unlinkat(store_dir_fd(asides->process->store), path,
+		    0);
+	}
+	free(aside);
+	if (--asides->waiting != 0)
+		return;
+	if (asides->host == NULL)
+		free(asides);
+	else
+		host_ready(asides->host);
+}
+
+void
+engine_blob_put_aside(struct engine_host *host, uint64_t message)
+{
+	struct aside *aside;
+	struct ipc_out *out;
+
+	if (host->asides == NULL) {
+		host->asides = calloc(1, sizeof(*host->asides));
+		invariant(host->asides != NULL);
+		host->asides->process = host->process;
+		host->asides->host = host;
+	}
+	if (host->blob.state != ENGINE_BLOB_SEALED) {
+		host->asides->error = ERR_TEMP;
+		return;
+	}
+	aside = calloc(1, sizeof(*aside));
+	invariant(aside != NULL);
+	aside->asides = host->asides;
+	aside->message = message;
+	host->asides->waiting++;
+	out = ipc_begin(host->process->blobs, BLOB_LINK);
+	ipc_put_bool(out, false);
+	ipc_put_u64(out, host->process->account);
+	ipc_put_u64(out, message);
+	(void)ipc_call(out, host->blob.fd, DEADLINE_MS, on_aside,
+	    aside);
+	blob_close(host);
+}
+
+enum engine_blob
+engine_blob_asides(struct engine_host *host)
+{
+	if (host->asides == NULL)
+		return ENGINE_BLOB_NONE;
+	if (host->asides->waiting != 0)
+		return ENGINE_BLOB_LINKING;
+	if (host->asides->error == 0)
+		return ENGINE_BLOB_LINKED;
+	host->blob.error = host->asides->error;
+	return ENGINE_BLOB_FAILED;
+}
+
+int
+engine_blob_flush(struct engine_host *host)
+{
+	struct err err = ERR_INIT;
+
+	if (engine_blob_asides(host) != ENGINE_BLOB_LINKED)
+		return ERR_TEMP;
+	/* What a failed flush has lost nobody knows: nothing may go on. */
+	if (syncfs(host->process->env.fs_fd) == -1) {
+		(void)err_set_errno(&err, ERR_TEMP, "syncfs");
+		process_give_up(host->process, "syncfs", &err);
+	}
+	engine_blob_forget(host);
+	return 0;
+}
+
+void
+engine_blob_forget(struct engine_host *host)
+{
+	struct host_asides *asides = host->asides;
+
+	if (asides == NULL)
+		return;
+	host->asides = NULL;
+	if (asides->waiting != 0)
+		asides->host = NULL;	/* on_aside() frees it */
+	else
+		free(asides);
 }

@@ -44,9 +44,9 @@ process_changed(struct process *process, const struct engine_host *but)
 	process_wake(process);
 }
 
-/* What a disk does not take any more cannot be mended here. */
-static _Noreturn void
-give_up(struct process *process, const char *what, struct err *err)
+void
+process_give_up(struct process *process, const char *what,
+    const struct err *err)
 {
 	ev_error(NULL, "mbox.process.lost",
 	    EV_U64(account, process->account), EV_CSTR(reason, what),
@@ -71,7 +71,7 @@ deliver(struct process *process)
 	}
 	process->blobs_waits = 0;
 	if (end == BATCH_FLUSH_LOST)
-		give_up(process, "deliver", &err);
+		process_give_up(process, "deliver", &err);
 	/* A store that failed was closed: begin anew with a new process. */
 	process->store = process->batch_account.store;
 	if (process->store == NULL) {
@@ -91,7 +91,7 @@ make_durable(struct process *process)
 
 	if (!store_is_durable(process->store) &&
 	    store_sync(process->store, &err) != 0)
-		give_up(process, "flush", &err);
+		process_give_up(process, "flush", &err);
 }
 
 static void

@@ -52,6 +52,10 @@ void process_changed(struct process *process,
 /* The last session has gone, or the first has come. */
 void process_sessions_changed(struct process *process);
 
+/* What a disk does not take any more cannot be mended here: end. */
+_Noreturn void process_give_up(struct process *process, const char *what,
+    const struct err *err);
+
 /* ---- sessions ---- */
 
 /* Serve ACCOUNT_SESSION. */
@@ -74,6 +78,8 @@ void host_end(struct engine_host *host, struct str reason);
 /* ---- a session's blob ---- */
 
 struct blob_call;
+struct host_asides;
+struct host_spare;
 
 struct host_blob {
 	enum engine_blob state;
@@ -108,6 +114,8 @@ struct engine_host {
 	uint64_t parked_modseq;
 	struct str reason;		/* of the end */
 	struct host_blob blob;
+	struct host_asides *asides;	/* links not flushed yet; NULL: none */
+	struct host_spare *spare;	/* a file for the next blob, or NULL */
 	bool is_ready;
 	bool is_full;		/* waits for the client to read */
 	bool is_eof;

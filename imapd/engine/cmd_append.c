@@ -8,7 +8,8 @@
  * ends, the blob is sealed and linked, the rows are put in, APPENDUID.
  *
  * With MULTIAPPEND more messages follow in the same command: each becomes a
- * linked blob, and the rows of all are put in by one commit at the end.
+ * blob that is linked while the next one is read; at the end one flush holds
+ * for all of them, and their rows are put in by one commit.
  *
  * Hard case: the disk fills up, or the header turns out too large, while the
  * literal comes. What is left of it has to be read all the same (it was asked
@@ -27,6 +28,7 @@ enum append_stage {
 	APPEND_DATA,	/* the literal and the rest of its line */
 	APPEND_SEAL,
 	APPEND_LINK,
+	APPEND_FLUSH,	/* of several */
 };
 
 /* Messages of one command, and what they may take while it lasts. */
@@ -70,6 +72,8 @@ imap_append_free(struct imap_session *s)
 
 	if (job == NULL)
 		return;
+	/* First: links under way are removed when they are made. */
+	engine_blob_forget(s->host);
 	for (i = 0; i < job->count; i++)
 		store_reserve_cancel(s->store, job->list[i].message);
 	if (job->message != 0)
@@ -316,6 +320,7 @@ next_literal(struct imap_session *s)
 		return end_with_failure(s);
 	}
 	job->has_next = true;
+	engine_blob_expect(s->host);
 	engine_blob_seal(s->host);
 	job->stage = APPEND_SEAL;
 	return RUN_MORE;
@@ -386,12 +391,65 @@ blob_trouble(struct imap_session *s)
 	return end_with_failure(s);
 }
 
+/* The message joins the list; its link is made or under way. */
+static void
+put_aside(struct imap_session *s)
+{
+	struct append_job *job = s->append;
+	const struct mail_summary *scanned = scan_end(job->scan);
+	struct appended *bigger, *one;
+	struct buf summary;
+
+	if (job->count == job->cap) {
+		job->cap = job->cap != 0 ? job->cap * 2 : 1;
+		bigger = arena_alloc(s->arena, job->cap * sizeof(*bigger));
+		if (job->count != 0)
+			memcpy(bigger, job->list,
+			    job->count * sizeof(*bigger));
+		job->list = bigger;
+	}
+	buf_init(&summary, STORE_SUMMARY_MAX);
+	if (summary_encode(scanned, &summary) != 0)
+		buf_reset(&summary);
+	one = &job->list[job->count++];
+	*one = (struct appended){
+		.append = s->cmd.u.append, .message = job->message,
+		.blob_octets = engine_blob_size(s->host),
+		.sent_s = (scanned->flags & SUMMARY_HAS_DATE) != 0 ?
+		    scanned->sent_s : 0,
+		.summary = arena_str(s->arena, buf_str(&summary)),
+	};
+	memcpy(one->sha256, engine_blob_sha256(s->host),
+	    sizeof(one->sha256));
+	buf_fini(&summary);
+	job->message = 0;
+	job->octets += one->blob_octets;
+	job->summary_octets += one->summary.len;
+}
+
+/* Get ready for the literal that was announced. */
+static void
+begin_next(struct imap_session *s)
+{
+	struct append_job *job = s->append;
+
+	scan_free(&job->scan);
+	job->scan = scan_new();
+	job->header_octets = 0;
+	job->header_state = 0;
+	job->has_next = false;
+	s->cmd.u.append = job->next;
+	job->stage = APPEND_OPEN;
+	engine_blob_open(s->host, s->framer.append_octets);
+}
+
 static enum imap_run
 stage_seal(struct imap_session *s)
 {
 	enum engine_blob blob = engine_blob_state(s->host);
 	struct append_job *job = s->append;
 	struct err err = ERR_INIT;
+	uint64_t message;
 
 	if (blob == ENGINE_BLOB_SEALING)
 		return RUN_WAIT;
@@ -404,8 +462,18 @@ stage_seal(struct imap_session *s)
 		finish(s);
 		return RUN_MORE;
 	}
-	engine_blob_link(s->host, job->message);
-	job->stage = APPEND_LINK;
+	if (!job->has_next && job->count == 0) {
+		engine_blob_link(s->host, job->message);
+		job->stage = APPEND_LINK;
+		return RUN_MORE;
+	}
+	message = job->message;
+	put_aside(s);
+	engine_blob_put_aside(s->host, message);
+	if (job->has_next)
+		begin_next(s);
+	else
+		job->stage = APPEND_FLUSH;
 	return RUN_MORE;
 }
 
@@ -535,59 +603,6 @@ add(struct imap_session *s)
 	engine_changed(s->host);
 }
 
-/* The linked message joins the list. */
-static void
-put_aside(struct imap_session *s)
-{
-	struct append_job *job = s->append;
-	const struct mail_summary *scanned = scan_end(job->scan);
-	struct appended *bigger, *one;
-	struct buf summary;
-
-	if (job->count == job->cap) {
-		job->cap = job->cap != 0 ? job->cap * 2 : 1;
-		bigger = arena_alloc(s->arena, job->cap * sizeof(*bigger));
-		if (job->count != 0)
-			memcpy(bigger, job->list,
-			    job->count * sizeof(*bigger));
-		job->list = bigger;
-	}
-	buf_init(&summary, STORE_SUMMARY_MAX);
-	if (summary_encode(scanned, &summary) != 0)
-		buf_reset(&summary);
-	one = &job->list[job->count++];
-	*one = (struct appended){
-		.append = s->cmd.u.append, .message = job->message,
-		.blob_octets = engine_blob_size(s->host),
-		.sent_s = (scanned->flags & SUMMARY_HAS_DATE) != 0 ?
-		    scanned->sent_s : 0,
-		.summary = arena_str(s->arena, buf_str(&summary)),
-	};
-	memcpy(one->sha256, engine_blob_sha256(s->host),
-	    sizeof(one->sha256));
-	buf_fini(&summary);
-	job->message = 0;
-	job->octets += one->blob_octets;
-	job->summary_octets += one->summary.len;
-}
-
-/* Get ready for the literal that was announced. */
-static void
-begin_next(struct imap_session *s)
-{
-	struct append_job *job = s->append;
-
-	engine_blob_close(s->host);
-	scan_free(&job->scan);
-	job->scan = scan_new();
-	job->header_octets = 0;
-	job->header_state = 0;
-	job->has_next = false;
-	s->cmd.u.append = job->next;
-	job->stage = APPEND_OPEN;
-	engine_blob_open(s->host, s->framer.append_octets);
-}
-
 static enum imap_run
 stage_link(struct imap_session *s)
 {
@@ -598,9 +613,23 @@ stage_link(struct imap_session *s)
 	if (blob != ENGINE_BLOB_LINKED)
 		return blob_trouble(s);
 	put_aside(s);
-	if (s->append->has_next) {
-		begin_next(s);
-		return RUN_MORE;
+	add(s);
+	finish(s);
+	return RUN_MORE;
+}
+
+static enum imap_run
+stage_flush(struct imap_session *s)
+{
+	enum engine_blob links = engine_blob_asides(s->host);
+
+	if (links == ENGINE_BLOB_LINKING)
+		return RUN_WAIT;
+	if (links != ENGINE_BLOB_LINKED ||
+	    engine_blob_flush(s->host) != 0) {
+		fail(s->append, blob_failure(engine_blob_error(s->host)),
+		    false);
+		return end_with_failure(s);
 	}
 	add(s);
 	finish(s);
@@ -615,6 +644,7 @@ imap_append_run(struct imap_session *s)
 		[APPEND_DATA] = stage_data,
 		[APPEND_SEAL] = stage_seal,
 		[APPEND_LINK] = stage_link,
+		[APPEND_FLUSH] = stage_flush,
 	};
 
 	return stages[s->append->stage](s);
