@@ -13,7 +13,6 @@
 #define REASON_MAX 500
 #define ROOM_FOR_RCPTS 1024
 #define PUMP_MS 200
-#define NO_RELAY_S 30
 #define SWEEP_FIRST 10000
 
 struct destination {
@@ -34,6 +33,7 @@ struct relay {
 	struct ipc_link *link;
 	struct list jobs;
 	uint64_t slots;
+	bool is_ready;
 };
 
 struct remote {
@@ -295,12 +295,9 @@ remote_send(struct remote *remote, struct remote_job *job, int64_t *until_r,
 		*why_r = str_of(to->reason);
 		return REMOTE_DEAD;
 	}
-	if (list_is_empty(&remote->relays)) {
-		*until_r = when_wall_s() + NO_RELAY_S;
-		*why_r = STR("no relay is running");
-		return REMOTE_DEAD;
-	}
-	if (to->active >= to->limit || remote->is_stopping) {
+	/* Without a relay it stands in line until there is one. */
+	if (to->active >= to->limit || remote->is_stopping ||
+	    list_is_empty(&remote->relays)) {
 		line_add(to, job->item->id);
 		return REMOTE_WAITS;
 	}
@@ -311,6 +308,18 @@ remote_send(struct remote *remote, struct remote_job *job, int64_t *until_r,
 	list_add(&remote->ready, &job->node);
 	loop_timer_start(&remote->pump_timer, 0);
 	return REMOTE_TAKEN;
+}
+
+/* A relay is there: who waited for one may come. */
+static void
+wake_all(struct remote *remote)
+{
+	struct destination *to;
+	size_t cursor = 0;
+
+	while ((to = table_next(remote->destinations, &cursor, NULL)) !=
+	    NULL)
+		line_wake(remote, to);
 }
 
 void
@@ -349,6 +358,9 @@ on_ready(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	(void)req;
 	if (slots > SLOTS_MAX || relay->slots + slots > SLOTS_MAX)
 		slots = SLOTS_MAX - relay->slots;
+	if (!relay->is_ready)
+		wake_all(relay->remote);
+	relay->is_ready = true;
 	relay->slots += slots;
 	loop_timer_start(&relay->remote->pump_timer, 0);
 }

@@ -279,8 +279,10 @@ test_smart_host(void **state)
 	size_t i;
 
 	(void)state;
-	assert_int_equal(offer(7), REMOTE_DEAD);	/* no relay yet */
+	assert_int_equal(offer(7), REMOTE_WAITS);	/* no relay yet */
+	assert_int_equal(t.woken_len, 0);
 	relay_connect(100);
+	assert_int_equal(t.woken_len, 1);
 	remote_config(t.remote, &settings);
 	remote_route(t.remote, STR("own.test"));
 	for (i = 0; i < 5; i++) {
