@@ -31,6 +31,11 @@ def run(args, stdin=b"", status=0, home=None, timeout=120, **env):
     return text
 
 
+def as_nobody(*args):
+    """For programs that will not do it as root."""
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *args]
+
+
 def run_in_terminal(args, home, timeout=30, **env):
     """The same for a program that wants a terminal; what it wrote there."""
     pid, fd = pty.fork()
