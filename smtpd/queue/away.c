@@ -11,6 +11,8 @@ struct away {
 	size_t cap;
 	size_t *index;
 	size_t index_cap;
+	bool *has_result;
+	size_t has_result_cap;
 };
 
 static struct str
@@ -35,9 +37,11 @@ on_result(struct remote_job *job, const struct remote_result *result)
 	for (i = 0; i < job->rcpts_len; i++)
 		if (job->rcpts[i]->n == result->n)
 			break;
-	if (i == job->rcpts_len || !work_rcpt_waits(job->rcpts[i]))
+	if (i == job->rcpts_len || away->has_result[i] ||
+	    !work_rcpt_waits(job->rcpts[i]))
 		return;
 	work->is_tried = true;
+	away->has_result[i] = true;
 	status = arena_str(work->arena, result->status);
 	if (result->result == RELAY_R_SENT) {
 		outcome_relayed(work, away->index[i], result->remote,
@@ -52,12 +56,20 @@ on_result(struct remote_job *job, const struct remote_result *result)
 		outcome_deferred(work, away->index[i], &why);
 }
 
+/* Whoever has no result has been in a relay that ended: it counts as a try,
+ * so that a message that kills relays is given up some day. */
 static void
-on_done(struct remote_job *job)
+on_done(struct remote_job *job, bool was_sent)
 {
 	struct away *away = job->ctx;
+	struct outcome why = { .status = "4.3.0",
+	    .reason = STR("the relay has ended before it was sent") };
+	size_t i;
 
-	/* Recipients without a result wait as before. */
+	for (i = 0; was_sent && i < job->rcpts_len; i++)
+		if (work_rcpt_waits(job->rcpts[i]) &&
+		    !away->has_result[i])
+			outcome_deferred(away->work, away->index[i], &why);
 	work_part_done(away->work);
 }
 
@@ -104,6 +116,10 @@ away_add(struct work *work, struct away *away, size_t i)
 	    sizeof(*job->rcpts), &away->cap);
 	away->index = work_grown(work->arena, away->index, job->rcpts_len,
 	    sizeof(*away->index), &away->index_cap);
+	away->has_result = work_grown(work->arena, away->has_result,
+	    job->rcpts_len, sizeof(*away->has_result),
+	    &away->has_result_cap);
+	away->has_result[job->rcpts_len] = false;
 	away->index[job->rcpts_len] = i;
 	job->rcpts[job->rcpts_len++] = &work->item.rcpts[i];
 }

@@ -190,11 +190,13 @@ destination_answered(struct destination *to, enum relay_destination how)
 static void
 job_end(struct remote_job *job)
 {
-	if (job->relay != NULL)
+	bool was_sent = job->relay != NULL;
+
+	if (was_sent)
 		table_del_u64(job->relay->remote->jobs, job->id);
 	list_del(&job->node);
 	job->relay = NULL;
-	job->on_done(job);
+	job->on_done(job, was_sent);
 }
 
 static int

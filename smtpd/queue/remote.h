@@ -53,8 +53,9 @@ struct remote_job {
 	const struct queue_rcpt **rcpts;
 	void (*on_result)(struct remote_job *job,
 	    const struct remote_result *result);
-	/* The last call. What has no result is to be tried again. */
-	void (*on_done)(struct remote_job *job);
+	/* The last call. What has no result is to be tried again; was_sent
+	 * false: no relay has seen it. */
+	void (*on_done)(struct remote_job *job, bool was_sent);
 	void *ctx;
 	/* remote's */
 	struct list node;

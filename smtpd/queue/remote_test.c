@@ -21,6 +21,7 @@ static struct {
 	uint64_t woken[JOBS];
 	size_t woken_len;
 	size_t done;
+	size_t sent;			/* of the done ones */
 	size_t results;
 	struct remote_result last;
 } t;
@@ -66,10 +67,11 @@ on_result(struct remote_job *job, const struct remote_result *result)
 }
 
 static void
-on_done(struct remote_job *job)
+on_done(struct remote_job *job, bool was_sent)
 {
 	(void)job;
 	t.done++;
+	t.sent += was_sent;
 }
 
 static void
@@ -258,6 +260,7 @@ test_relay_dies(void **state)
 	ipc_link_free(&t.relay);
 	turn();
 	assert_int_equal(t.done, 1);
+	assert_int_equal(t.sent, 1);
 	assert_int_equal(t.results, 0);
 	relay_connect(5);	/* takes what still waits */
 	assert_int_equal(t.pushed_len, 2);
