@@ -1,22 +1,38 @@
 # SPDX-License-Identifier: ISC
 """Clients that cost little themselves, and the mail they send."""
 import base64
+import concurrent.futures
 import email.utils
 import hashlib
+import itertools
 import random
 import socket
 import ssl
 import time
 
 
-class Smtp:
-    """A pipelining SMTP client."""
+END = b"\r\n.\r\n"
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
 
-    def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=120)
+
+def connect(port, tls, timeout):
+    sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return CONTEXT.wrap_socket(sock) if tls else sock
+
+
+class Smtp:
+    """A pipelining SMTP client; signs in (without TLS) when it has a login."""
+
+    def __init__(self, port, login=None):
+        self.sock = connect(port, False, 120)
         self.file = self.sock.makefile("rb")
         self.reply(220)
         self.command("EHLO bench.test", 250)
+        if login:
+            plain = base64.b64encode("\0{}\0{}".format(*login).encode()).decode()
+            self.command(f"AUTH PLAIN {plain}", 235)
 
     def reply(self, want):
         while True:
@@ -51,12 +67,7 @@ class Imap:
     """A raw IMAP client: commands in, octets counted until the tagged reply."""
 
     def __init__(self, port, user, password, tls=True):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=600)
-        if tls:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            self.sock = context.wrap_socket(self.sock)
+        self.sock = connect(port, tls, 600)
         self.buffer = bytearray(1 << 20)
         self.tags = 0
         self.sock.recv(4096)
@@ -95,6 +106,17 @@ class Imap:
         reply = self.command(f"STATUS {mailbox} (MESSAGES)")
         return int(reply.split(b"(MESSAGES ")[1].split(b")")[0])
 
+    def fill(self, mailbox, messages, batch=500):
+        """APPEND with batch messages in a command (MULTIAPPEND)."""
+        messages = iter(messages)
+        while some := list(itertools.islice(messages, batch)):
+            self.tags += 1
+            out = bytearray(b"a%d APPEND %s" % (self.tags, mailbox.encode()))
+            for message in some:
+                out += b" {%d+}\r\n%s" % (len(message), message)
+            self.sock.sendall(out + b"\r\n")
+            self.wait(b"a%d " % self.tags)
+
     def append_many(self, mailbox, messages, window=64):
         """APPEND with LITERAL+, window of them under way."""
         tags, waiting = [], b""
@@ -131,6 +153,51 @@ class Imap:
             self.command("LOGOUT")
         except (RuntimeError, OSError):
             pass
+        self.sock.close()
+
+
+class Pop3:
+    """A POP3 client that counts octets of messages."""
+
+    def __init__(self, port, user, password, tls):
+        self.sock = connect(port, tls, 600)
+        self.buffer = bytearray(1 << 20)
+        self.sock.recv(4096)
+        self.command(f"USER {user}")
+        self.command(f"PASS {password}")
+        self.messages = int(self.command("STAT").split()[1])
+
+    def command(self, text):
+        self.sock.sendall(text.encode() + b"\r\n")
+        line = b""
+        while not line.endswith(b"\r\n"):
+            more = self.sock.recv(4096)
+            line += more
+            if not more or not line.startswith(b"+OK"[:len(line)]):
+                raise RuntimeError(f"POP3 {text.split()[0]}: {line!r}")
+        return line
+
+    def retrieve(self, window):
+        """RETR of everything, window commands under way: the octets that came."""
+        asked = done = octets = 0
+        edge = b""
+        while done < self.messages:
+            if asked < self.messages and asked - done <= window // 2:
+                upto = min(self.messages, done + window)
+                self.sock.sendall(b"".join(b"RETR %d\r\n" % i for i in range(asked + 1, upto + 1)))
+                asked = upto
+            n = self.sock.recv_into(self.buffer)
+            if n == 0:
+                raise RuntimeError("POP3: connection closed")
+            octets += n
+            # The end of a message may lie across two reads.
+            seam = edge + self.buffer[:min(4, n)]
+            done += self.buffer.count(END, 0, n) + (END in seam)
+            edge = (edge + self.buffer[max(0, n - 4):n])[-4:]
+        return octets
+
+    def close(self):
+        self.command("QUIT")
         self.sock.close()
 
 
@@ -254,16 +321,33 @@ def message(i, mean=10240):
     return ("\r\n".join(head) + "\r\n\r\n" + body).encode("utf-8")
 
 
-_pool = {}
+def plain(octets, sender):
+    """The message that smtp-source would send: a header and lines of text."""
+    head = (b"From: <%s>\r\n" % sender.encode() + b"Subject: from bench\r\nTo: <someone@remote.test>\r\n"
+            b"Date: Tue, 14 Nov 2023 22:13:20 +0000\r\nMessage-ID: <bench@remote.test>\r\n\r\n")
+    return head + (b"X" * 78 + b"\r\n") * ((octets - len(head)) // 80)
 
 
-def mailbox(count, kinds=2000):
+_pool = []
+
+
+def make_pool(kinds=2000):
+    while len(_pool) < kinds:
+        _pool.append(message(len(_pool)))
+
+
+def mailbox(count):
     """count messages for a mailbox: as message(), each with its own id."""
+    make_pool(min(count, 2000))
     for i in range(count):
-        if i % kinds not in _pool:
-            _pool[i % kinds] = message(i % kinds)
-        head, name, rest = _pool[i % kinds].partition(b"\r\nMessage-ID: <")
+        head, name, rest = _pool[i % len(_pool)].partition(b"\r\nMessage-ID: <")
         yield b"%s%s%d.%s" % (head, name, i, rest)
+
+
+def crowd(threads, jobs, job):
+    """job(i) for each i below jobs, by so many threads; what they returned."""
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(job, range(jobs)))
 
 
 def wait_for(done, seconds, every=0.02):

@@ -17,14 +17,14 @@ import procs
 
 FIRST_UID = 1_000_000
 PACKAGES = {"postfix": ["postfix"],
-            "dovecot": ["dovecot-core", "dovecot-imapd", "dovecot-lmtpd"]}
+            "dovecot": ["dovecot-core", "dovecot-imapd", "dovecot-lmtpd", "dovecot-pop3d"]}
 
 
 def fetch(cache):
     """Unpack the packages below cache, unless they are there."""
     cache.mkdir(parents=True, exist_ok=True)
     for name, packages in PACKAGES.items():
-        if (cache / name / "usr").is_dir():
+        if all((cache / name / "usr/share/doc" / package).is_dir() for package in packages):
             continue
         debs = cache / "debs"
         debs.mkdir(exist_ok=True)
@@ -33,6 +33,7 @@ def fetch(cache):
         for package in packages:
             for deb in debs.glob(f"{package}_*.deb"):
                 subprocess.run(["dpkg", "-x", str(deb), str(cache / (name + ".new"))], check=True)
+        shutil.rmtree(cache / name, ignore_errors=True)
         (cache / (name + ".new")).rename(cache / name)
     return cache
 
@@ -192,12 +193,17 @@ postlog unix-dgram n - n - 1 postlogd
 class Dovecot(Server):
     """start() -> ... -> stop(). Every user exists, with the password "secret"."""
 
-    def __init__(self, folder, unpacked, kind, cert, key, hibernate=None):
-        """hibernate: after how long an IDLE session sleeps ("1s")."""
+    def __init__(self, folder, unpacked, kind, cert, key, hibernate=None, fast_login=False):
+        """hibernate: after how long an IDLE session sleeps ("1s").
+
+        fast_login: its manual's "high-performance mode", where a login
+        process serves many connections.
+        """
         self.dir = pathlib.Path(folder)
         self.top = unpacked / "dovecot"
         self.kind, self.cert, self.key, self.hibernate = kind, cert, key, hibernate
-        self.imap, self.imaps = free_port(), free_port()
+        self.fast_login = fast_login or hibernate
+        self.imap, self.imaps, self.pop3, self.pop3s = (free_port() for _ in range(4))
 
     def start(self, users=()):
         if not (self.dir / "dovecot.conf").exists():
@@ -223,7 +229,7 @@ class Dovecot(Server):
 base_dir = {self.dir}/run
 state_dir = {self.dir}/state
 log_path = {self.dir}/mail.log
-protocols = imap lmtp
+protocols = imap lmtp pop3
 listen = 127.0.0.1
 disable_plaintext_auth = no
 ssl = yes
@@ -249,9 +255,18 @@ service imap-login {{
     port = {self.imaps}
     ssl = yes
   }}
-  process_limit = {4 if self.hibernate else 12000}
-  {"service_count = 0" if self.hibernate else ""}
-  {"process_min_avail = 2" if self.hibernate else ""}
+  process_limit = {4 if self.fast_login else 12000}
+  {"service_count = 0" if self.fast_login else ""}
+  {"process_min_avail = 2" if self.fast_login else ""}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {self.pop3}
+  }}
+  inet_listener pop3s {{
+    port = {self.pop3s}
+    ssl = yes
+  }}
 }}
 service imap {{
   process_limit = 12000

@@ -3,6 +3,7 @@
 
     open(users) -> (settle(), roots(), smtp_port, queued(), imap(user) ...)* -> close()
 """
+import contextlib
 import os
 import pathlib
 import shutil
@@ -20,7 +21,35 @@ PASSWORD = "correct horse battery"
 DOMAIN = "example.test"
 
 
+class Instance(instance.Instance):
+    """One of a closed network: passwords without TLS, as the peers take them."""
+
+    def configure(self, settings):
+        super().configure(settings)
+        path = self.dir / "hikyaku.conf"
+        text = path.read_text()
+        for name in ("imap", "pop3", "submission"):
+            text = text.replace(f"listener {name} {{\n", f'listener {name} {{\n\tclear_logins = "yes"\n')
+        path.write_text(text)
+
+
 class Side:
+    is_open = False
+
+    def imap(self, user, tls=True):
+        return clients.Imap(self.imap_port if tls else self.imap_plain_port, f"{user}@{DOMAIN}", self.password, tls)
+
+    def pop3(self, user, tls=False):
+        return clients.Pop3(self.pop3_port if tls else self.pop3_plain_port, f"{user}@{DOMAIN}", self.password, tls)
+
+    def evict(self):
+        """Drop the pages of its mail from the machine's cache."""
+        os.sync()
+        for folder, _, names in os.walk(self.mail):
+            for name in names:
+                with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as file:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
     def cpu(self):
         return procs.cpu(self.roots())
 
@@ -31,11 +60,13 @@ class Side:
 class Hikyaku(Side):
     name = "hikyaku"
     ours = True
+    password = PASSWORD
 
     def __init__(self, folder, config=None):
         settings = {"remember_password": "1h", "sessions_per_user": "100", **(config or {})}
-        self.instance = instance.Instance(base=folder, config=settings)
+        self.instance = Instance(base=folder, config=settings)
         self.folder = self.instance.dir
+        self.mail = self.folder / "data"
 
     def open(self, users, with_password=None):
         """with_password: which users can sign in (a password costs 150 ms)."""
@@ -49,8 +80,10 @@ class Hikyaku(Side):
         csv.flush()
         self.instance.cli("account", "import", "--csv", csv.name)
         csv.close()
-        self.smtp_port = self.instance.port("smtp")
-        self.imap_port, self.tls_only = self.instance.port("imaps"), True
+        self.smtp_port, self.submission_port = self.instance.port("smtp"), self.instance.port("submission")
+        self.imap_port, self.imap_plain_port = self.instance.port("imaps"), self.instance.port("imap")
+        self.pop3_port, self.pop3_plain_port = self.instance.port("pop3s"), self.instance.port("pop3")
+        self.is_open = True
         return self
 
     def restart(self):
@@ -64,9 +97,6 @@ class Hikyaku(Side):
         """Items in the queue: each has its link below data/queue/b."""
         return sum(len(files) for _, _, files in os.walk(self.folder / "data/queue/b"))
 
-    def imap(self, user):
-        return clients.Imap(self.imap_port, f"{user}@{DOMAIN}", PASSWORD)
-
     def forget_cache(self):
         """Nothing to forget: what FETCH needs was stored when the mail came."""
 
@@ -78,29 +108,34 @@ class Hikyaku(Side):
 
 
 class Peers(Side):
-    """Postfix with Dovecot behind it (kind: None for a Postfix that discards)."""
+    """Postfix with Dovecot behind it (kind: None for Postfix alone), or Dovecot alone (smtp=False)."""
     ours = False
+    password = "secret"
 
-    def __init__(self, folder, unpacked, tls, kind="mdbox", hibernate=None):
-        self.name = {None: "postfix"}.get(kind, f"postfix+dovecot {kind}")
+    def __init__(self, folder, unpacked, tls, kind="mdbox", smtp=True, postfix=None, **dovecot):
+        self.name = " ".join(["+".join(["postfix"] * smtp + ["dovecot"] * (kind is not None)), kind or ""]).strip()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="peer-", dir=folder))
         self.folder.chmod(0o755)
-        self.unpacked, self.kind = unpacked, kind
+        self.unpacked, self.smtp, self.settings = unpacked, smtp, postfix or {}
         self.postfix = self.dovecot = None
         if kind is not None:
             self.dovecot = peers.Dovecot(self.folder / "dovecot", unpacked, kind, tls / "cert.pem", tls / "key.pem",
-                                         hibernate)
+                                         **dovecot)
+            self.mail = self.dovecot.dir / "mail"
 
     def open(self, users, with_password=None):
         transport = "discard:"
         if self.dovecot:
             transport = f"lmtp:unix:{self.dovecot.dir}/run/lmtp"
             self.dovecot.start(users)
-            self.imap_port = self.dovecot.imaps
-        self.postfix = peers.Postfix(self.folder / "postfix", self.unpacked, transport,
-                                     [f"{user}@{DOMAIN}" for user in users])
-        self.postfix.start()
-        self.smtp_port = self.postfix.port
+            self.imap_port, self.imap_plain_port = self.dovecot.imaps, self.dovecot.imap
+            self.pop3_port, self.pop3_plain_port = self.dovecot.pop3s, self.dovecot.pop3
+        if self.smtp:
+            self.postfix = peers.Postfix(self.folder / "postfix", self.unpacked, transport,
+                                         [f"{user}@{DOMAIN}" for user in users], **self.settings)
+            self.postfix.start()
+            self.smtp_port = self.submission_port = self.postfix.port
+        self.is_open = True
         return self
 
     def restart(self):
@@ -113,9 +148,6 @@ class Peers(Side):
 
     def queued(self):
         return self.postfix.queued()
-
-    def imap(self, user):
-        return clients.Imap(self.imap_port, f"{user}@{DOMAIN}", "secret")
 
     def forget_cache(self):
         self.dovecot.forget_cache()
