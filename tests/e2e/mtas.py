@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Postfix and Exim of Debian as mail hosts: unpacked, not installed (they conflict), each on an address of its own.
-What they take they hand on to `sink` (address, port), so that a test sees what arrived."""
+What they take they hand on to `sink` (address, port), so that a test sees what arrived; with `ca` inside TLS only."""
 import pathlib
 import pwd
 import shutil
@@ -61,7 +61,7 @@ class AtAddress:
 
 
 class Postfix(AtAddress, peers.Postfix):
-    def __init__(self, folder, unpacked, address, port, sink, certificate, domain):
+    def __init__(self, folder, unpacked, address, port, sink, certificate, domain, ca=None):
         make_user("postfix", "postfix")
         subprocess.run(["groupadd", "--system", "-f", "postdrop"], check=True)
         super().__init__(folder, unpacked, "discard:", [], relay_domains=domain,
@@ -69,7 +69,9 @@ class Postfix(AtAddress, peers.Postfix):
                          smtpd_tls_security_level="may",
                          smtpd_tls_cert_file=certificate[0], smtpd_tls_key_file=certificate[1],
                          smtpd_relay_restrictions="reject_unauth_destination", myhostname="postfix.mta.test",
-                         smtp_dns_support_level="disabled", local_header_rewrite_clients="")
+                         smtp_dns_support_level="disabled", local_header_rewrite_clients="",
+                         **{"smtp_tls_security_level": "encrypt", "smtp_tls_loglevel": "1", "smtp_tls_CAfile": ca,
+                            "smtputf8_enable": "yes"} if ca else {})
         self.address, self.port = address, port
 
     def _layout(self, queue, conf):
@@ -79,11 +81,11 @@ class Postfix(AtAddress, peers.Postfix):
 
 
 class Exim(AtAddress, peers.Server):
-    def __init__(self, folder, unpacked, address, port, sink, certificate, domain):
+    def __init__(self, folder, unpacked, address, port, sink, certificate, domain, ca=None):
         make_user("Debian-exim", "Debian-exim")
         self.dir, self.top = pathlib.Path(folder), unpacked / "exim"
         self.address, self.port, self.process = address, port, None
-        self.sink, self.certificate, self.domain = sink, certificate, domain
+        self.sink, self.certificate, self.domain, self.ca = sink, certificate, domain, ca
 
     def start(self):
         self.dir.mkdir(parents=True)
@@ -108,6 +110,8 @@ tls_privatekey = {self.dir}/key.pem
 host_lookup =
 rfc1413_query_timeout = 0s
 chunking_advertise_hosts = *
+dsn_advertise_hosts = *
+smtp_accept_queue_per_connection = 0
 begin acl
 rcpt:
   accept domains = +ours
@@ -124,7 +128,9 @@ on:
   driver = smtp
   port = {self.sink[1]}
   hosts_try_dane =
-  hosts_avoid_tls = *
+  hosts_avoid_tls = {"" if self.ca else "*"}
+  hosts_require_tls = {"*" if self.ca else ""}
+  tls_verify_certificates = {self.ca or "system"}
 """)
         self.run("/usr/sbin/exim4", "-C", self.dir / "conf", "-bdf", "-q1m")
         self.wait_port(self.port)

@@ -165,6 +165,7 @@ class Soak:
             return
         if self.doomed:
             assert self.m.delete(self.doomed)[0] == "OK"
+            self.tool.sync()
             self.doomed = None
             return
         chosen = [box for box in self.far_boxes() if "far-" in box or "near-" in box]
