@@ -51,6 +51,7 @@ on_login(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	ipc_put_u64(out, 0);
 	ipc_put_str(out, name);
 	ipc_put_bool(out, true);
+	ipc_put_bool(out, true);
 	ipc_reply_end(out, -1);
 }
 
@@ -58,6 +59,14 @@ static ipc_handler *const handlers[] = {
 	[DIR_LOGIN] = on_login,
 	[DIR_CHANGED] = NULL,
 };
+
+/* Of DIR_LOGIN, behind the name. */
+static void
+put_rest(struct ipc_out *out)
+{
+	ipc_put_str(out, STR("imaps"));
+	ipc_put_str(out, STR("internet"));
+}
 
 static void
 on_done(void *ctx, int code, struct ipc_in *in)
@@ -119,6 +128,7 @@ ask(const char *name)
 	struct ipc_out *out = ipc_begin(t.client, DIR_LOGIN);
 
 	ipc_put_str(out, str_of(name));
+	put_rest(out);
 	(void)ipc_call(out, -1, 5000, on_done, NULL);
 }
 
@@ -175,6 +185,7 @@ test_deadline_and_cancel(void **state)
 	(void)state;
 	out = ipc_begin(t.client, DIR_LOGIN);
 	ipc_put_str(out, STR("later"));
+	put_rest(out);
 	id = ipc_call(out, -1, 5000, on_done, NULL);
 	ipc_cancel(t.client, id);
 	while (t.kept == NULL)
@@ -183,6 +194,7 @@ test_deadline_and_cancel(void **state)
 	t.kept = NULL;
 	out = ipc_begin(t.client, DIR_LOGIN);
 	ipc_put_str(out, STR("later"));
+	put_rest(out);
 	(void)ipc_call(out, -1, 1, on_done, NULL);
 	while (t.done < 1)
 		loop_once(t.loop);
@@ -200,6 +212,7 @@ test_over_a_frame(void **state)
 
 	(void)state;
 	ipc_put_str(out, str_make(big, sizeof(big)));
+	put_rest(out);
 	(void)ipc_call(out, -1, 5000, on_done, NULL);
 	while (t.done < 1)
 		loop_once(t.loop);
@@ -258,6 +271,7 @@ test_unexpected_fd(void **state)
 
 	(void)state;
 	ipc_put_str(out, STR("alice"));
+	put_rest(out);
 	(void)ipc_call(out, STDERR_FILENO, 5000, on_done, NULL);
 	while (t.gone == 0)
 		loop_once(t.loop);
