@@ -234,6 +234,12 @@ after_addresses(struct hosts *hosts)
 	    now->is_insecure ||
 	    (hosts->flags & QUEUE_F_TLS_OPTIONAL) != 0) {
 		host_done(hosts, true);
+	} else if (now->has_temp) {
+		/* Section 2.1.2: who spoils one answer must not thereby
+		 * make the host one without DANE. */
+		note(hosts, RELAY_R_TEMP, "4.4.3",
+		    "its address cannot be looked up", now->name);
+		host_done(hosts, false);
 	} else if (now->canonical.len != 0 &&
 	    !dns_name_eq(now->canonical, now->name)) {
 		now->has_asked_canonical = true;
@@ -272,8 +278,10 @@ on_addresses(struct hosts *hosts, int family, int code, struct ipc_in *in)
 
 	hosts->calls[family] = 0;
 	dns_read(code, in, &answer);
-	hosts->now.has_temp |= !dns_is_known(&answer);
-	hosts->now.is_insecure |= !answer.is_secure;
+	if (dns_is_known(&answer))
+		hosts->now.is_insecure |= !answer.is_secure;
+	else
+		hosts->now.has_temp = true;
 	if (answer.canonical.len != 0 && answer.rdata_len != 0)
 		hosts->now.canonical = arena_str(hosts->arena,
 		    answer.canonical);

@@ -261,6 +261,17 @@ static const struct {
 	{ .name = "TLSA cannot be had", .zone = SIGNED
 	    "_PORT._tcp.mx.example.org TLSA !\n",
 	    .results = "0:temp:4.7.5", .destination = RELAY_D_DEAD },
+	{ .name = "DANE, one family's addresses cannot be had", .zone =
+	    "example.org MX * 10 mx.example.org\n"
+	    "mx.example.org A * 127.0.0.1\nmx.example.org AAAA !\n"
+	    "_PORT._tcp.mx.example.org TLSA * 3 1 1 good\n",
+	    .scripts = { PLAIN REST }, .results = "0:temp:4.4.3",
+	    .reason = "cannot be looked up", .destination = RELAY_D_DEAD },
+	{ .name = "unsigned, one family's addresses cannot be had", .zone =
+	    "example.org MX 10 mx.example.org\n"
+	    "mx.example.org A 127.0.0.1\nmx.example.org AAAA !\n",
+	    .scripts = { PLAIN REST }, .results = "0:sent:2.6.0",
+	    .sessions = 1 },
 	{ .name = "TLS-Required: No", .zone = SIGNED
 	    "_PORT._tcp.mx.example.org TLSA * 3 1 1 bad\n",
 	    .scripts = { STARTTLS REST }, .flags = QUEUE_F_TLS_OPTIONAL,

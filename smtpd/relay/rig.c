@@ -448,8 +448,9 @@ on_dns(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	out = ipc_reply_begin(req);
 	ipc_put_u64(out, found.is_failure ? 2 : found.is_there ? 0 : 3);
 	/* A zone that is signed says so of what it has not, too. */
-	ipc_put_bool(out, found.is_secure || (found.len == 0 &&
-	    str_find_str(str_of(rig->zone), STR("*")) != STR_NPOS));
+	ipc_put_bool(out, !found.is_failure && (found.is_secure ||
+	    (found.len == 0 && str_find_str(str_of(rig->zone), STR("*")) !=
+	    STR_NPOS)));
 	ipc_put_bool(out, false);
 	ipc_put_u64(out, 60);
 	ipc_put_str(out, name);
