@@ -89,8 +89,8 @@ void login_unproven(struct authd *authd, const struct origin *origin,
     struct ipc_req *req, struct str user, enum auth_status status);
 
 /* Keys of user for SCRAM, false ones when there is no such user. */
-bool login_keys(struct authd *authd, struct str user,
-    struct hash_keys *keys_r);
+bool login_keys(struct authd *authd, const struct origin *origin,
+    struct str user, struct hash_keys *keys_r);
 
 /* ---- exchange.c ---- */
 

@@ -60,7 +60,7 @@ find_keys(void *ctx, struct str user, struct hash_keys *keys_r)
 {
 	struct exchange *x = ctx;
 
-	return login_keys(x->client->authd, user, keys_r);
+	return login_keys(x->client->authd, &x->origin, user, keys_r);
 }
 
 static const enum auth_status statuses[] = {

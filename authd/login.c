@@ -8,6 +8,7 @@
 #include "ipc/ticket.h"
 
 #define DIRECTORY_MS 10000
+#define NAME_SIZE 321
 
 struct login {
 	struct authd *authd;
@@ -17,7 +18,7 @@ struct login {
 	struct buf password;	/* prepared; empty for a proof */
 	struct buf data;	/* the mechanism's last words */
 	char user[512];		/* as it was given, for the log */
-	char name[321];		/* canonical: what guesses are counted by */
+	char name[NAME_SIZE];	/* canonical: what guesses are counted by */
 	bool is_name_counted;
 };
 
@@ -85,25 +86,31 @@ take_back(struct login *login)
 /* ---- guesses ---- */
 
 static bool
-is_known_network(const struct login *login)
+is_known_network(const struct authd *authd, const struct origin *origin,
+    uint64_t account)
 {
 	unsigned char octets[RATE_NETWORK_OCTETS];
 
-	return secrets_knows(login->authd->secrets, login->secret.account,
-	    rate_network(str_of(login->origin.remote), octets));
+	return secrets_knows(authd->secrets, account,
+	    rate_network(str_of(origin->remote), octets));
 }
 
 /* Is the name locked for whoever asks now? */
 static bool
-is_locked(const struct login *login)
+is_locked(const struct authd *authd, const struct origin *origin,
+    struct str name, uint64_t account)
 {
-	const struct authd *authd = login->authd;
-	struct str name = str_of(login->name);
-
-	return login->origin.is_limited && (
+	return origin->is_limited && (
 	    !rate_allows_name(authd->names, name) ||
 	    !rate_allows_name(authd->names_day, name)) &&
-	    !is_known_network(login);
+	    !is_known_network(authd, origin, account);
+}
+
+static bool
+is_login_locked(const struct login *login)
+{
+	return is_locked(login->authd, &login->origin, str_of(login->name),
+	    login->secret.account);
 }
 
 /* One attempt more, until it is taken back. */
@@ -112,7 +119,8 @@ count_name(struct login *login)
 {
 	struct str name = str_of(login->name);
 
-	if (!login->origin.is_limited || is_known_network(login))
+	if (!login->origin.is_limited || is_known_network(login->authd,
+	    &login->origin, login->secret.account))
 		return;
 	login->is_name_counted = true;
 	(void)rate_begin_name(login->authd->names, name);
@@ -156,31 +164,42 @@ find_secret(struct authd *authd, struct str user, struct secret *secret_r)
 	return rc;
 }
 
-bool
-login_keys(struct authd *authd, struct str user, struct hash_keys *keys_r)
-{
-	struct secret secret;
-	int rc = find_secret(authd, user, &secret);
-
-	/* Both are computed, so that both take the same time. */
-	hash_fake_keys(secrets_fake_key(authd->secrets), user, keys_r);
-	if (rc == 0)
-		*keys_r = secret.keys;
-	explicit_bzero(&secret, sizeof(secret));
-	return rc == 0 || rc == ERR_NOTFOUND;
-}
-
+/* The name as guesses are counted by; all that is no address, together. */
 static void
-set_name(struct login *login, struct str user)
+count_key(struct authd *authd, struct str user, char name_r[NAME_SIZE])
 {
 	struct str canon;
 
-	arena_reset(login->authd->arena);
-	if (user.len > 320 || directory_canon(login->authd->arena, user,
-	    &canon, NULL) != 0)
-		canon = STR("?");	/* all that is no address, together */
-	(void)snprintf(login->name, sizeof(login->name), "%.*s",
-	    STR_FMT(canon));
+	arena_reset(authd->arena);
+	if (user.len > 320 || directory_canon(authd->arena, user, &canon,
+	    NULL) != 0)
+		canon = STR("?");
+	(void)snprintf(name_r, NAME_SIZE, "%.*s", STR_FMT(canon));
+}
+
+bool
+login_keys(struct authd *authd, const struct origin *origin, struct str user,
+    struct hash_keys *keys_r)
+{
+	struct hash_keys fake;
+	struct secret secret;
+	char name[NAME_SIZE];
+	int rc = find_secret(authd, user, &secret);
+
+	count_key(authd, user, name);
+	/* Both are computed, so that both take the same time. */
+	hash_fake_keys(secrets_fake_key(authd->secrets), user, &fake);
+	*keys_r = rc == 0 ? secret.keys : fake;
+	/* While the name is locked no proof is right, or the mechanism's own
+	 * answer would tell which one is; the salt stays as it was. */
+	if (is_locked(authd, origin, str_of(name), secret.account)) {
+		memcpy(keys_r->stored_key, fake.stored_key,
+		    sizeof(fake.stored_key));
+		memcpy(keys_r->server_key, fake.server_key,
+		    sizeof(fake.server_key));
+	}
+	explicit_bzero(&secret, sizeof(secret));
+	return rc == 0 || rc == ERR_NOTFOUND;
 }
 
 static struct login *
@@ -197,7 +216,7 @@ login_new(struct authd *authd, const struct origin *origin,
 	buf_init(&login->data, 8192);
 	(void)snprintf(login->user, sizeof(login->user), "%.*s",
 	    STR_FMT(user));
-	set_name(login, user);
+	count_key(authd, user, login->name);
 	return login;
 }
 
@@ -329,7 +348,7 @@ verify(struct login *login)
 		refuse(login, AUTH_S_UNAVAILABLE, "too many failures");
 		return;
 	}
-	if (is_locked(login)) {
+	if (is_login_locked(login)) {
 		refuse(login, AUTH_S_UNAVAILABLE, "too many failures for "
 		    "this name");
 		return;
@@ -379,7 +398,7 @@ login_proven(struct authd *authd, const struct origin *origin,
 
 	take_back(login);
 	buf_add_str(&login->data, data);
-	if (rc == 0 && is_locked(login))
+	if (rc == 0 && is_login_locked(login))
 		refuse(login, AUTH_S_UNAVAILABLE, "too many failures for "
 		    "this name");
 	else if (rc != 0)
@@ -397,10 +416,16 @@ login_unproven(struct authd *authd, const struct origin *origin,
 
 	if (status != AUTH_S_FAILED) {
 		take_back(login);
-	} else {
-		(void)find_secret(authd, user, &login->secret);
-		count_name(login);
+		refuse(login, status, "exchange not finished");
+		return;
 	}
-	refuse(login, status, status == AUTH_S_FAILED ?
-	    "wrong user or password" : "exchange not finished");
+	(void)find_secret(authd, user, &login->secret);
+	/* A lock says the same to a right proof and to a wrong one. */
+	if (is_login_locked(login)) {
+		refuse(login, AUTH_S_UNAVAILABLE, "too many failures for "
+		    "this name");
+		return;
+	}
+	count_name(login);
+	refuse(login, status, "wrong user or password");
 }

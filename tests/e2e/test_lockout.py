@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Guessing a password from many networks locks the name there, and never where its owner always is."""
+import base64
+import hashlib
+import hmac
 import smtplib
 
 import pytest
@@ -39,6 +42,28 @@ def loose(net):
     return context
 
 
+def proofs(net, source, password, user="alice@example.test"):
+    """The codes that SCRAM-SHA-256's proof gets, the last one last."""
+    with smtplib.SMTP_SSL("127.0.0.1", net.port("smtps"), context=loose(net), source_address=(source, 0)) as smtp:
+        smtp.ehlo()
+        bare = f"n={user},r=fyko+d2lbbFgONRv9qkxdawL"
+        first = base64.b64decode(smtp.docmd("AUTH SCRAM-SHA-256 " + b64(f"n,,{bare}"))[1]).decode()
+        fields = dict(part.split("=", 1) for part in first.split(","))
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        final = f"c=biws,r={fields['r']}"
+        sign = hmac.digest(hashlib.sha256(key).digest(), f"{bare},{first},{final}".encode(), "sha256")
+        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, sign))).decode()
+        codes = [smtp.docmd(b64(f"{final},p={proof}"))[0]]
+        if codes[0] == 334:
+            codes.append(smtp.docmd("")[0])
+        return codes
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
 def test_lockout_spares_the_owner(net):
     assert login(net, "127.0.0.2", "correct horse") == 235
     codes = [login(net, f"127.0.1.{n}", "wrong") for n in range(1, 9)]
@@ -48,6 +73,10 @@ def test_lockout_spares_the_owner(net):
     # the owner's: as ever, also when he mistypes
     assert login(net, "127.0.0.2", "wrong") == 535
     assert login(net, "127.0.0.2", "correct horse") == 235
+    # nor does a proof tell a stranger whether it was the right one
+    for password in ("wrong", "correct horse"):
+        assert proofs(net, "127.0.2.3", password) == [454]
+    assert proofs(net, "127.0.0.2", "correct horse") == [334, 235]
     # another account is not touched
     assert login(net, "127.0.2.2", "correct horse", "bob@example.test") == 235
 
