@@ -14,6 +14,7 @@
 #define ROOM_FOR_RCPTS 1024
 #define PUMP_MS 200
 #define SWEEP_FIRST 10000
+#define LOOK_MS 1000
 
 struct destination {
 	size_t active;		/* jobs taken */
@@ -22,6 +23,7 @@ struct destination {
 	int64_t dead_until_s;
 	char reason[REASON_MAX + 1];
 	uint64_t *line;		/* items that wait, a ring */
+	struct table *in_line;	/* the same, each once */
 	size_t line_at;
 	size_t line_len;
 	size_t line_cap;
@@ -46,6 +48,9 @@ struct remote {
 	struct list ready;		/* jobs without a relay yet */
 	struct list relays;
 	struct loop_timer pump_timer;
+	struct loop_timer look_timer;
+	size_t look_at;			/* where in the destinations */
+	size_t taken;			/* jobs of all destinations */
 	uint64_t next_job;
 	size_t sweep_at;
 	struct remote_settings settings;
@@ -54,12 +59,17 @@ struct remote {
 
 /* ---- the line of a destination ---- */
 
+/* An item that is woken by another destination's line stands here still. */
 static void
 line_add(struct destination *to, uint64_t id)
 {
 	uint64_t *more;
 	size_t cap, i;
 
+	if (to->in_line == NULL)
+		to->in_line = table_new();
+	if (table_put_u64(to->in_line, id, to) != NULL)
+		return;
 	if (to->line_len == to->line_cap) {
 		cap = to->line_cap != 0 ? to->line_cap * 2 : 8;
 		more = calloc(cap, sizeof(*more));
@@ -80,7 +90,9 @@ line_take(struct destination *to)
 	uint64_t id = to->line[to->line_at];
 
 	to->line_at = (to->line_at + 1) % to->line_cap;
+	table_del_u64(to->in_line, id);
 	if (--to->line_len == 0) {
+		table_free(&to->in_line);
 		free(to->line);
 		to->line = NULL;
 		to->line_cap = 0;
@@ -89,14 +101,58 @@ line_take(struct destination *to)
 	return id;
 }
 
-/* Let as many come as there is room for. */
-static void
-line_wake(struct remote *remote, struct destination *to)
+/*
+ * Let as many come as there is room for. Some may not want it any more
+ * (sent, removed or held meanwhile): a second look is taken at a line that
+ * is not empty, so that nobody stands behind them for ever.
+ */
+static size_t
+line_wake(struct remote *remote, struct destination *to, size_t max)
 {
 	size_t room = to->limit > to->active ? to->limit - to->active : 0;
+	size_t n;
 
-	while (to->line_len != 0 && room-- != 0)
+	if (list_is_empty(&remote->relays) || remote->is_stopping)
+		return 0;
+	if (room > max)
+		room = max;
+	for (n = 0; to->line_len != 0 && n < room; n++)
 		remote->wake(remote->wake_ctx, line_take(to));
+	if (to->line_len != 0 && to->active < to->limit &&
+	    !loop_timer_is_set(&remote->look_timer))
+		loop_timer_start(&remote->look_timer, LOOK_MS);
+	return n;
+}
+
+static size_t
+room_of_all(const struct remote *remote)
+{
+	return remote->taken < REMOTE_JOBS_MAX ?
+	    REMOTE_JOBS_MAX - remote->taken : 0;
+}
+
+/* All lines, from where the last look ended. */
+static void
+look(void *arg)
+{
+	struct remote *remote = arg;
+	size_t room = room_of_all(remote), cursor = remote->look_at;
+	size_t left = table_count(remote->destinations);
+	struct destination *to;
+
+	while (left-- != 0) {
+		to = table_next(remote->destinations, &cursor, NULL);
+		if (to == NULL) {
+			cursor = 0;
+			to = table_next(remote->destinations, &cursor, NULL);
+		}
+		if (to == NULL)
+			break;
+		room -= line_wake(remote, to, room);
+		if (room == 0)
+			break;
+	}
+	remote->look_at = cursor;
 }
 
 /* ---- destinations ---- */
@@ -104,6 +160,7 @@ line_wake(struct remote *remote, struct destination *to)
 static void
 destination_free(struct destination *to)
 {
+	table_free(&to->in_line);
 	free(to->line);
 	free(to);
 }
@@ -188,12 +245,15 @@ destination_answered(struct destination *to, enum relay_destination how)
 /* ---- jobs ---- */
 
 static void
-job_end(struct remote_job *job)
+job_end(struct remote *remote, struct remote_job *job)
 {
 	bool was_sent = job->relay != NULL;
 
 	if (was_sent)
-		table_del_u64(job->relay->remote->jobs, job->id);
+		table_del_u64(remote->jobs, job->id);
+	/* Room for all lines, not only for this one's. */
+	if (remote->taken-- == REMOTE_JOBS_MAX)
+		loop_timer_start(&remote->look_timer, 0);
 	list_del(&job->node);
 	job->relay = NULL;
 	job->on_done(job, was_sent);
@@ -273,10 +333,10 @@ pump(void *arg)
 	    (relay = relay_with_room(remote)) != NULL) {
 		job = list_entry(remote->ready.next, struct remote_job, node);
 		if (push(relay, job) != 0) {
-			/* It does not read: wait for its next word. */
-			relay->slots = 0;
+			/* It does not read. The job is pushed anew, whatever
+			 * of it went: its slots are still what it said. */
 			loop_timer_start(&remote->pump_timer, PUMP_MS);
-			continue;
+			return;
 		}
 		relay->slots--;
 		list_del(&job->node);
@@ -299,29 +359,19 @@ remote_send(struct remote *remote, struct remote_job *job, int64_t *until_r,
 	}
 	/* Without a relay it stands in line until there is one. */
 	if (to->active >= to->limit || remote->is_stopping ||
+	    remote->taken >= REMOTE_JOBS_MAX ||
 	    list_is_empty(&remote->relays)) {
 		line_add(to, job->item->id);
 		return REMOTE_WAITS;
 	}
 	to->active++;
+	remote->taken++;
 	job->to = to;
 	job->id = ++remote->next_job;
 	job->relay = NULL;
 	list_add(&remote->ready, &job->node);
 	loop_timer_start(&remote->pump_timer, 0);
 	return REMOTE_TAKEN;
-}
-
-/* A relay is there: who waited for one may come. */
-static void
-wake_all(struct remote *remote)
-{
-	struct destination *to;
-	size_t cursor = 0;
-
-	while ((to = table_next(remote->destinations, &cursor, NULL)) !=
-	    NULL)
-		line_wake(remote, to);
 }
 
 void
@@ -335,7 +385,7 @@ remote_forgive(struct remote *remote)
 		to->dead_until_s = 0;
 		if (to->failures != 0)
 			to->limit = JOBS_FIRST;
-		line_wake(remote, to);
+		(void)line_wake(remote, to, room_of_all(remote));
 	}
 }
 
@@ -360,8 +410,9 @@ on_ready(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	(void)req;
 	if (slots > SLOTS_MAX || relay->slots + slots > SLOTS_MAX)
 		slots = SLOTS_MAX - relay->slots;
+	/* Who waited for a relay may come. */
 	if (!relay->is_ready)
-		wake_all(relay->remote);
+		loop_timer_start(&relay->remote->look_timer, 0);
 	relay->is_ready = true;
 	relay->slots += slots;
 	loop_timer_start(&relay->remote->pump_timer, 0);
@@ -431,8 +482,8 @@ on_done(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	}
 	if (retry_after_s != 0 && retry_after_s <= remote->settings.retry_last_s)
 		to->dead_until_s = when_wall_s() + (int64_t)retry_after_s;
-	job_end(job);
-	line_wake(remote, to);
+	job_end(remote, job);
+	(void)line_wake(remote, to, room_of_all(remote));
 }
 
 static ipc_handler *const handlers[] = {
@@ -457,8 +508,8 @@ on_gone(void *ctx, struct ipc_link *link)
 		job = list_entry(relay->jobs.next, struct remote_job, node);
 		to = job->to;
 		to->active--;
-		job_end(job);
-		line_wake(remote, to);
+		job_end(remote, job);
+		(void)line_wake(remote, to, room_of_all(remote));
 	}
 	free(relay);
 }
@@ -494,6 +545,7 @@ remote_new(struct loop *loop, void (*wake)(void *ctx, uint64_t id), void *ctx)
 	list_init(&remote->ready);
 	list_init(&remote->relays);
 	loop_timer_init(&remote->pump_timer, loop, pump, remote);
+	loop_timer_init(&remote->look_timer, loop, look, remote);
 	return remote;
 }
 
@@ -520,7 +572,7 @@ remote_stop(struct remote *remote)
 	while (!list_is_empty(&remote->ready)) {
 		job = list_entry(remote->ready.next, struct remote_job, node);
 		job->to->active--;
-		job_end(job);
+		job_end(remote, job);
 	}
 }
 
@@ -547,6 +599,7 @@ remote_free(struct remote **remote)
 	table_free(&r->jobs);
 	table_free(&r->routed);
 	loop_timer_fini(&r->pump_timer);
+	loop_timer_fini(&r->look_timer);
 	free(r);
 	*remote = NULL;
 }

@@ -31,6 +31,9 @@
 #include "ipc/values.h"
 #include "smtpd/queue/store.h"
 
+/* Of all destinations: local mail has the rest of the items at work. */
+#define REMOTE_JOBS_MAX 500
+
 struct remote;
 struct remote_job;
 

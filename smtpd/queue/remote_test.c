@@ -7,7 +7,7 @@
 #include "base/when.h"
 #include "smtpd/queue/remote.h"
 
-#define JOBS 40
+#define JOBS (REMOTE_JOBS_MAX + 20)
 
 /* A relay that answers when told to. */
 static struct {
@@ -30,6 +30,7 @@ static struct queue_item items[JOBS];
 static struct queue_rcpt rcpts[JOBS];
 static const struct queue_rcpt *rows[JOBS];
 static struct remote_job jobs[JOBS];
+static char domains[JOBS][32];
 
 static void
 on_push(void *ctx, unsigned type, struct ipc_in *in)
@@ -192,6 +193,16 @@ result(uint64_t id, enum relay_result what, const char *reason)
 	turn();
 }
 
+/* Turn for so long. */
+static void
+turn_ms(uint64_t ms)
+{
+	uint64_t end = when_mono_ms() + ms;
+
+	while (when_mono_ms() < end)
+		turn();
+}
+
 /* Five at a time at first; the rest stand in line and are woken. */
 static void
 test_line(void **state)
@@ -215,6 +226,71 @@ test_line(void **state)
 	assert_int_equal(t.woken[1], 7);
 	answer(t.pushed[1], RELAY_D_BUSY);
 	assert_int_equal(offer(5), REMOTE_WAITS);
+}
+
+/* One stands in a line once, and behind one that does not come for a while
+ * only. */
+static void
+test_stale(void **state)
+{
+	size_t i;
+
+	(void)state;
+	relay_connect(100);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(offer(i), REMOTE_TAKEN);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(offer(5), REMOTE_WAITS);
+	for (i = 6; i < 9; i++)
+		assert_int_equal(offer(i), REMOTE_WAITS);
+	turn();
+	for (i = 0; i < 4; i++)
+		answer(t.pushed[i], RELAY_D_BUSY);
+	assert_int_equal(t.woken_len, 0);
+	answer(t.pushed[4], RELAY_D_BUSY);
+	assert_int_equal(t.woken_len, 1);
+	assert_int_equal(t.woken[0], 6);
+	turn_ms(1200);
+	assert_int_equal(t.woken_len, 2);
+	assert_int_equal(t.woken[1], 7);
+	assert_int_equal(offer(6), REMOTE_TAKEN);
+	turn_ms(1200);
+	assert_int_equal(t.woken_len, 2);
+	ipc_link_free(&t.relay);
+	turn_ms(1200);
+	assert_int_equal(t.woken_len, 2);	/* nobody to send it */
+	relay_connect(100);
+	assert_int_equal(t.woken_len, 3);
+	assert_int_equal(t.woken[2], 8);
+}
+
+/* Many destinations together leave room for others than theirs. */
+static void
+test_all(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < JOBS; i++) {
+		(void)snprintf(domains[i], sizeof(domains[i]), "d%zu.test",
+		    i / 5);
+		jobs[i].domain = str_of(domains[i]);
+	}
+	relay_connect(300);
+	for (i = 0; i < REMOTE_JOBS_MAX; i++)
+		assert_int_equal(offer(i), REMOTE_TAKEN);
+	for (; i < JOBS; i++)
+		assert_int_equal(offer(i), REMOTE_WAITS);
+	/* More than the link holds at a time: all come all the same. */
+	turn_ms(1200);
+	assert_int_equal(t.pushed_len, 300);
+	assert_int_equal(t.rcpts_len, 300);
+	assert_int_equal(t.woken_len, 0);
+	answer(t.pushed[0], RELAY_D_ALIVE);
+	assert_int_equal(t.pushed_len, 301);
+	assert_int_equal(t.woken_len, 1);
+	assert_true(t.woken[0] > REMOTE_JOBS_MAX);
+	assert_int_equal(offer(t.woken[0] - 1), REMOTE_TAKEN);
 }
 
 /* Who reaches nobody twice is left alone; an operator may overrule it. */
@@ -303,6 +379,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_relay_dies, setup,
 		    teardown),

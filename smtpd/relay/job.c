@@ -431,10 +431,21 @@ job_start(struct job *job)
 	next_host(job);
 }
 
+static struct job *
+job_find(struct relay *relay, uint64_t id)
+{
+	struct job *job, *tmp;
+
+	list_each(job, tmp, &relay->jobs, struct job, node)
+		if (job->id == id)
+			return job;
+	return NULL;
+}
+
 static void
 take_job(struct relay *relay, struct ipc_in *in)
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct job *job = calloc(1, sizeof(*job)), *half;
 	struct str trace;
 	uint64_t flags, size;
 
@@ -443,6 +454,10 @@ take_job(struct relay *relay, struct ipc_in *in)
 	job->arena = arena_new(0);
 	job->started_ms = when_mono_ms();
 	job->id = ipc_get_u64(in);
+	/* There was no room for the rest of it: it comes again whole. */
+	half = job_find(relay, job->id);
+	if (half != NULL && half->hosts == NULL)
+		job_free(half);
 	job->queue_id = ipc_get_u64(in);
 	job->domain = arena_str(job->arena, ipc_get_str(in));
 	job->mail.sender = arena_str(job->arena, ipc_get_str(in));
@@ -468,17 +483,6 @@ take_job(struct relay *relay, struct ipc_in *in)
 	    EV_STR(domain, job->domain), EV_U64(count, job->rcpts_wanted));
 	if (job->rcpts_wanted == 0)
 		job_end(job);
-}
-
-static struct job *
-job_find(struct relay *relay, uint64_t id)
-{
-	struct job *job, *tmp;
-
-	list_each(job, tmp, &relay->jobs, struct job, node)
-		if (job->id == id)
-			return job;
-	return NULL;
 }
 
 static void
