@@ -8,12 +8,23 @@ import itertools
 import random
 import socket
 import ssl
+import threading
 import time
 
 
 END = b"\r\n.\r\n"
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
+
+
+_of_thread = threading.local()
+
+
+def read_buffer():
+    """The thread's one buffer: a session is read by the thread that made it."""
+    if not hasattr(_of_thread, "buffer"):
+        _of_thread.buffer = bytearray(1 << 20)
+    return _of_thread.buffer
 
 
 def connect(port, tls, timeout):
@@ -68,7 +79,7 @@ class Imap:
 
     def __init__(self, port, user, password, tls=True):
         self.sock = connect(port, tls, 600)
-        self.buffer = bytearray(1 << 20)
+        self.buffer = read_buffer()
         self.tags = 0
         self.sock.recv(4096)
         self.command(f'LOGIN "{user}" "{password}"')
@@ -161,7 +172,7 @@ class Pop3:
 
     def __init__(self, port, user, password, tls):
         self.sock = connect(port, tls, 600)
-        self.buffer = bytearray(1 << 20)
+        self.buffer = read_buffer()
         self.sock.recv(4096)
         self.command(f"USER {user}")
         self.command(f"PASS {password}")

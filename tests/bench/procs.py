@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -112,12 +113,21 @@ def end(pids, seconds=20):
 
 
 class Perf:
-    """perf record of everything while a round runs; top functions per process."""
+    """perf record while a round runs; top functions per process of the trees of roots()."""
 
-    def __init__(self, path, names):
-        self.path, self.names = path, names
+    def __init__(self, path, names, roots):
+        self.path, self.names, self.roots = path, names, roots
+        self.pids, self.done = set(), threading.Event()
+
+    def watch(self):
+        """Who belongs to the trees; a round may end and start servers."""
+        while not self.done.wait(0.05):
+            for root in self.roots():
+                self.pids.update(tree(root))
 
     def __enter__(self):
+        self.watcher = threading.Thread(target=self.watch)
+        self.watcher.start()
         self.process = subprocess.Popen(
             ["perf", "record", "-q", "-F", "1999", "-a", "-o", self.path],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -125,6 +135,8 @@ class Perf:
         return self
 
     def __exit__(self, *_):
+        self.done.set()
+        self.watcher.join()
         self.process.send_signal(signal.SIGINT)
         self.process.wait(60)
 
@@ -132,7 +144,7 @@ class Perf:
         text = ""
         for name in self.names:
             done = subprocess.run(
-                ["perf", "report", "-i", self.path, "--stdio", "--comms", name,
+                ["perf", "report", "-i", self.path, "--stdio", "--comms", name, "--pid", ",".join(map(str, self.pids)),
                  "--sort", "symbol,dso", "--percentage", "relative", "--percent-limit", "0.7"], capture_output=True, text=True)
             lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")]
             if lines:
