@@ -164,6 +164,8 @@ test_resolve(void **state)
 		{ "nobody+x@example.test", "U:nobody@example.test" },
 		{ "out@example.test", "R:x@elsewhere.test" },
 		{ "x@elsewhere.test", "R:x@elsewhere.test" },
+		/* What case means there, they know. */
+		{ "Xx@Elsewhere.Test", "R:Xx@elsewhere.test" },
 		{ "postmaster@example.test", "A:alice@example.test" },
 		{ "abuse@example.test", "A:alice@example.test" },
 		{ "postmaster", "A:alice@example.test" },

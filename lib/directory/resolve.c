@@ -16,7 +16,7 @@ lower(char *p, size_t len)
 
 static int
 canon_of(struct arena *arena, struct str address, unsigned flags,
-    struct str *canon_r, struct err *err)
+    bool keeps_case, struct str *canon_r, struct err *err)
 {
 	struct address parsed;
 	struct buf buf;
@@ -29,7 +29,8 @@ canon_of(struct arena *arena, struct str address, unsigned flags,
 		return err_set(err, ERR_SYNTAX, "not an address: %.*s",
 		    STR_FMT(address));
 	copy = arena_cstr(arena, parsed.local);
-	lower(copy, parsed.local.len);
+	if (!keeps_case)
+		lower(copy, parsed.local.len);
 	parsed.local = str_make(copy, parsed.local.len);
 	buf_init(&buf, 1024);
 	address_put(&buf, &parsed);
@@ -42,14 +43,14 @@ int
 directory_canon(struct arena *arena, struct str address,
     struct str *canon_r, struct err *err)
 {
-	return canon_of(arena, address, 0, canon_r, err);
+	return canon_of(arena, address, 0, false, canon_r, err);
 }
 
 int
 directory_canon_recipient(struct arena *arena, struct str address,
     struct str *canon_r, struct err *err)
 {
-	return canon_of(arena, address, ADDRESS_UTF8, canon_r, err);
+	return canon_of(arena, address, ADDRESS_UTF8, false, canon_r, err);
 }
 
 /* ---- pairs ---- */
@@ -311,7 +312,8 @@ directory_resolve(struct directory *dir, struct str address,
     struct err *err)
 {
 	struct walk w = { .dir = dir, .arena = arena, .err = err };
-	struct str canon;
+	struct str canon, kept;
+	size_t i;
 	int rc;
 
 	*count_r = 0;
@@ -321,6 +323,14 @@ directory_resolve(struct directory *dir, struct str address,
 	w.seen = table_new();
 	rc = walk_address(&w, canon, 0);
 	table_free(&w.seen);
+	/* RFC 5321 section 2.4: what the case of a name means elsewhere is
+	 * not ours to say. */
+	for (i = 0; rc == 0 && i < w.len; i++)
+		if (w.leaves[i].kind == DIRECTORY_LEAF_REMOTE &&
+		    str_eq(w.leaves[i].address, canon) &&
+		    canon_of(arena, address, ADDRESS_UTF8, true, &kept,
+		    NULL) == 0)
+			w.leaves[i].address = kept;
 	*leaves_r = w.leaves;
 	*count_r = w.len;
 	return rc;

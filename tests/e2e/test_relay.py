@@ -132,6 +132,15 @@ def test_sent_to_the_octet(hk, world):
     hk.wait_queue_empty()
 
 
+def test_the_case_of_a_name_is_kept(hk, world):
+    count = len(world.hosts["good"].messages)
+    submit(hk, "You.Too@Good.Open.test")
+    message = world.hosts["good"].wait(count + 1)[-1]
+    assert message.recipients[0][0] == "You.Too@good.open.test"
+    # It is sent on by nobody.
+    assert b"Delivered-To:" not in message.data and "ORCPT" not in str(message.recipients)
+
+
 def test_connection_is_kept(hk, world):
     host = world.hosts["bad"]
     before = host.sessions
