@@ -16,6 +16,7 @@
 #define READ_OCTETS 16384
 #define OUT_SLACK_OCTETS 65536
 #define LAST_WORD_MS 5000
+#define EMPTY_ROUNDS_MAX 4	/* reads that unfold to nothing */
 
 struct conn {
 	struct loop *loop;
@@ -288,17 +289,23 @@ flush(struct conn *conn)
 static enum io
 stream_read(struct conn *conn, char *p, size_t len, size_t *n_r)
 {
+	unsigned rounds = 0;
 	enum io got;
 	size_t room, n;
 	char *raw;
 
 	if (conn->deflate == NULL)
 		return octets_read(conn, p, len, n_r);
-	for (;;) {
+	for (;; rounds++) {
 		if (deflate_unpack(conn->deflate, p, len, n_r) != 0)
 			return IO_ERROR;
 		if (*n_r != 0)
 			return IO_OK;
+		/* Octets can come for ever that mean nothing: others too. */
+		if (rounds == EMPTY_ROUNDS_MAX) {
+			conn_kick(conn);
+			return IO_AGAIN;
+		}
 		raw = deflate_space(conn->deflate, &room);
 		got = octets_read(conn, raw, room, &n);
 		if (got != IO_OK)

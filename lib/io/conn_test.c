@@ -8,6 +8,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -332,6 +334,41 @@ test_tls_injection(void **state)
 	EVP_PKEY_free(key);
 }
 
+static int
+unread(void)
+{
+	int n = 0;
+
+	assert_int_equal(ioctl(t.peer, SIOCOUTQ, &n), 0);
+	return n;
+}
+
+/* Compressed octets that mean nothing hold up nobody else. */
+static void
+test_empty_blocks(void **state)
+{
+	char blocks[5000];
+	size_t i;
+	int n, before;
+
+	(void)state;
+	for (i = 0; i < sizeof(blocks); i += 5)
+		memcpy(blocks + i, "\0\0\0\xff\xff", 5);
+	assert_true(conn_start_deflate(t.conn));
+	for (n = 0; n < 25; n++)
+		assert_int_equal(write(t.peer, blocks, sizeof(blocks)),
+		    sizeof(blocks));
+	loop_once(t.loop);
+	before = unread();
+	assert_true(before > 50000);
+	/* Nor are they forgotten. */
+	for (n = 0; n < 10 && unread() != 0; n++)
+		loop_once(t.loop);
+	assert_int_equal(unread(), 0);
+	assert_int_equal(t.inputs, 0);
+	assert_int_equal(t.ends, 0);
+}
+
 int
 main(void)
 {
@@ -350,6 +387,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_tls_orphan, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_tls_injection, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_empty_blocks, setup,
 		    teardown),
 	};
 
