@@ -72,13 +72,14 @@ message_free(struct message *message)
 }
 
 /* Answer: once, or at the end once a recipient in LMTP (RFC 2033 section
- * 4.2). */
+ * 4.2); DATA that is refused before any data has come is one command. */
 static void
 answer(struct message *message, unsigned code, const char *enhanced,
     const char *text)
 {
 	struct session *session = message->session;
-	bool is_whole = !message->is_chunked || message->chunk.is_last;
+	bool is_whole = message->is_chunked ? message->chunk.is_last :
+	    message->started_ms != 0;
 	size_t n = session->role == ROLE_LMTP && is_whole ?
 	    session->tx.recipients_len : 1;
 	struct buf buf;

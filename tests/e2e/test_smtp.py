@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """What SMTP says, mostly to those who misbehave (threats.md lines 1-16)."""
 import base64
+import os
+import signal
 import smtplib
 import socket
 import ssl
@@ -374,6 +376,28 @@ def test_lmtp(hk):
     smtp.send(b"Subject: lmtp\r\n\r\nx\r\n.\r\n")
     assert [smtp.reply()[0] for _ in range(2)] == [250, 250]
     smtp.close()
+
+
+def test_lmtp_data_refused_is_one_answer(make_instance):
+    """RFC 2033 section 4.2: the recipients are told of behind the data, and there is none."""
+    hk = make_instance().start()
+    hk.domain()
+    hk.account("alice@example.test")
+    hk.account("bob@example.test")
+    smtp = Smtp(hk.port("lmtp"))
+    assert smtp.code("LHLO x") == 250
+    assert smtp.code("MAIL FROM:<a@b.test>") == 250
+    assert smtp.code("RCPT TO:<alice@example.test>") == 250
+    assert smtp.code("RCPT TO:<bob@example.test>") == 250
+    blobd, = hk.processes()["blobd"]
+    os.kill(blobd, signal.SIGSTOP)
+    smtp.send(b"DATA\r\n")
+    time.sleep(0.3)
+    os.kill(blobd, signal.SIGKILL)
+    assert smtp.reply()[0] == 451
+    assert smtp.code("NOOP") == 250
+    smtp.close()
+    (hk.dir / "log/hikyaku.log").write_text("")
 
 
 def test_recipient_limit(make_instance):
