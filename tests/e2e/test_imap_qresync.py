@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """CONDSTORE and QRESYNC: clients that were away end where the others are."""
+import concurrent.futures
 import random
 import re
 
@@ -142,6 +143,34 @@ def test_many_clients_one_state(hk):
                 assert cache.flags == want, round_no
     for cache in caches:
         cache.c.close()
+
+
+def test_all_at_once(hk):
+    """As above, but nobody waits for the others."""
+    setup = Client(hk)
+    setup.ok("CREATE Busy")
+    setup.append("Busy", *[message(i) for i in range(60)])
+    setup.close()
+    caches = [Cache(hk, "Busy") for _ in range(5)]
+
+    def work(cache, seed):
+        rng = random.Random(seed)
+        cache.open()
+        for turn in range(30):
+            change(rng, cache)
+            if turn % 7 == 6:
+                cache.close()
+                cache.open()
+
+    with concurrent.futures.ThreadPoolExecutor(len(caches)) as pool:
+        for done in [pool.submit(work, cache, 511 + n) for n, cache in enumerate(caches)]:
+            done.result()
+    for cache in caches:
+        cache.close()
+        cache.open()            # told by VANISHED (EARLIER) and the flags that changed
+        cache.c.close()
+    want = truth(hk, "Busy")
+    assert [cache.flags == want for cache in caches] == [True] * len(caches)
 
 
 def test_conditional_store_is_won_by_one(hk):

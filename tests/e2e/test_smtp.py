@@ -58,7 +58,8 @@ def test_relay_matrix(hk, recipient, code):
     smtp.close()
 
 
-@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\n", b"\r\n.\r", b"\r.\r\n", b"\n\n.\r\n"])
+@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\n", b"\r\n.\r", b"\r.\r\n", b"\n\n.\r\n",
+                                 b"\r\n\r.\r\n", b"\r\r\n.\r\r\n", b"\r\n\0.\r\n.\n", b"\r\n.\r\r\n", b"\n.\r\r\n"])
 def test_smuggling(hk, end):
     """Two messages in one by an odd end of data: refused, nothing delivered."""
     smtp = Smtp(hk.port("smtp")).hello()
