@@ -68,6 +68,7 @@ struct origin {
 	char zone[32];
 	const char *mechanism;
 	bool is_limited;		/* not in zone loopback */
+	bool is_name_counted;		/* by login_keys() */
 };
 
 /* ---- login.c ---- */
@@ -88,9 +89,10 @@ void login_proven(struct authd *authd, const struct origin *origin,
 void login_unproven(struct authd *authd, const struct origin *origin,
     struct ipc_req *req, struct str user, enum auth_status status);
 
-/* Keys of user for SCRAM, false ones when there is no such user. */
-bool login_keys(struct authd *authd, const struct origin *origin,
-    struct str user, struct hash_keys *keys_r);
+/* Keys of user for SCRAM, false ones when there is no such user or its name is
+ * locked; counts the attempt. */
+bool login_keys(struct authd *authd, struct origin *origin, struct str user,
+    struct hash_keys *keys_r);
 
 /* ---- exchange.c ---- */
 

@@ -113,18 +113,16 @@ is_login_locked(const struct login *login)
 	    login->secret.account);
 }
 
-/* One attempt more, until it is taken back. */
-static void
-count_name(struct login *login)
+/* One attempt more, until it is taken back. False: not counted. */
+static bool
+count_name(const struct authd *authd, const struct origin *origin,
+    struct str name, uint64_t account)
 {
-	struct str name = str_of(login->name);
-
-	if (!login->origin.is_limited || is_known_network(login->authd,
-	    &login->origin, login->secret.account))
-		return;
-	login->is_name_counted = true;
-	(void)rate_begin_name(login->authd->names, name);
-	(void)rate_begin_name(login->authd->names_day, name);
+	if (!origin->is_limited || is_known_network(authd, origin, account))
+		return false;
+	(void)rate_begin_name(authd->names, name);
+	(void)rate_begin_name(authd->names_day, name);
+	return true;
 }
 
 static void
@@ -178,7 +176,7 @@ count_key(struct authd *authd, struct str user, char name_r[NAME_SIZE])
 }
 
 bool
-login_keys(struct authd *authd, const struct origin *origin, struct str user,
+login_keys(struct authd *authd, struct origin *origin, struct str user,
     struct hash_keys *keys_r)
 {
 	struct hash_keys fake;
@@ -197,6 +195,11 @@ login_keys(struct authd *authd, const struct origin *origin, struct str user,
 		    sizeof(fake.stored_key));
 		memcpy(keys_r->server_key, fake.server_key,
 		    sizeof(fake.server_key));
+	} else if (!origin->is_name_counted) {
+		/* Now, not at its end: else many begun at once would all
+		 * come before the lock. */
+		origin->is_name_counted = count_name(authd, origin,
+		    str_of(name), secret.account);
 	}
 	explicit_bzero(&secret, sizeof(secret));
 	return rc == 0 || rc == ERR_NOTFOUND;
@@ -212,6 +215,7 @@ login_new(struct authd *authd, const struct origin *origin,
 	login->authd = authd;
 	login->req = req;
 	login->origin = *origin;
+	login->is_name_counted = origin->is_name_counted;
 	password_buf_init(&login->password);
 	buf_init(&login->data, 8192);
 	(void)snprintf(login->user, sizeof(login->user), "%.*s",
@@ -353,7 +357,8 @@ verify(struct login *login)
 		    "this name");
 		return;
 	}
-	count_name(login);
+	login->is_name_counted = count_name(authd, &login->origin,
+	    str_of(login->name), login->secret.account);
 	if (hasher_verify(authd->hasher, buf_str(&login->password),
 	    str_of(is_known ? login->secret.keys.argon2 : authd->dummy),
 	    on_verified, login) != 0) {
@@ -421,11 +426,9 @@ login_unproven(struct authd *authd, const struct origin *origin,
 	}
 	(void)find_secret(authd, user, &login->secret);
 	/* A lock says the same to a right proof and to a wrong one. */
-	if (is_login_locked(login)) {
+	if (!login->is_name_counted && is_login_locked(login))
 		refuse(login, AUTH_S_UNAVAILABLE, "too many failures for "
 		    "this name");
-		return;
-	}
-	count_name(login);
-	refuse(login, status, "wrong user or password");
+	else
+		refuse(login, status, "wrong user or password");
 }

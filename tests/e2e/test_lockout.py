@@ -86,6 +86,21 @@ def test_names_that_do_not_exist_look_the_same(net):
     assert codes[0] == 535 and codes[-1] == 454, codes
 
 
+def test_proofs_begun_together_are_counted_together(net):
+    begun = []
+    for n in range(1, 10):
+        smtp = smtplib.SMTP_SSL("127.0.0.1", net.port("smtps"), context=loose(net), source_address=(f"127.0.4.{n}", 0))
+        smtp.ehlo()
+        code, first = smtp.docmd("AUTH SCRAM-SHA-256 " + b64("n,,n=bob@example.test,r=fyko+d2lbbFgONRv9qkxdawL"))
+        assert code == 334
+        begun.append((smtp, dict(part.split("=", 1) for part in base64.b64decode(first).decode().split(","))["r"]))
+    codes = []
+    for smtp, nonce in begun:
+        codes.append(smtp.docmd(b64(f"c=biws,r={nonce},p={b64('x' * 32)}"))[0])
+        smtp.close()
+    assert codes[0] == 535 and codes[-3:] == [454] * 3, codes
+
+
 def test_an_account_may_send_so_much(net):
     net.stop()
     net.configure({"account_messages_hour": "3", "account_recipients_day": "4"})
