@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #define ACCEPTS_PER_ROUND 64
 #define RETRY_MS 200
 #define MINUTE_MS 60000
+#define MALLOC_KEEPS_OCTETS (4 << 20)
 #define CERT_MAX 262144
 #define SOURCES_MAX 100000
 #define SHARED_MAX 100000
@@ -315,6 +317,10 @@ front_start(struct front *front, struct child *child,
 	struct str name;
 	int fd, rc = 0;
 
+	/* Buffers come and go with each flush: keep their memory, instead of
+	 * giving it back to the kernel and taking it again. */
+	(void)mallopt(M_MMAP_THRESHOLD, MALLOC_KEEPS_OCTETS);
+	(void)mallopt(M_TRIM_THRESHOLD, MALLOC_KEEPS_OCTETS);
 	memset(front, 0, sizeof(*front));
 	front->child = child;
 	front->on_accept = on_accept;

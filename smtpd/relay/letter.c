@@ -73,8 +73,52 @@ letter_has_8bit(const struct letter *letter)
 
 /* ---- what is in it ---- */
 
+static bool
+is_ascii(const char *p, size_t len)
+{
+	uint64_t word, all = 0;
+	unsigned char c = 0;
+
+	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		all |= word;
+	}
+	while (len-- != 0)
+		c |= (unsigned char)*p++;
+	return (all & 0x8080808080808080ULL) == 0 && c < 0x80;
+}
+
+/* Is a line, without its LF, plain: one CR, at its end, and short enough? */
+static bool
+is_plain_line(const char *p, size_t len)
+{
+	return len != 0 && p[len - 1] == '\r' && len <= DOWNGRADE_LINE_MAX &&
+	    memchr(p, '\r', len - 1) == NULL;
+}
+
+/*
+ * Whole plain lines at the begin of p, from the begin of a line on: how many
+ * octets look_closely() need not see. Most of most messages.
+ */
+static size_t
+look_over(struct letter *letter, const char *p, size_t len)
+{
+	const char *at = p, *end = p + len, *lf;
+
+	if (letter->has_cr || letter->line != 0 || !is_ascii(p, len) ||
+	    memchr(p, '\0', len) != NULL)
+		return 0;
+	while ((lf = memchr(at, '\n', (size_t)(end - at))) != NULL &&
+	    is_plain_line(at, (size_t)(lf - at))) {
+		if (lf - at == 1)
+			letter->in_body = true;
+		at = lf + 1;
+	}
+	return (size_t)(at - p);
+}
+
 static void
-look(struct letter *letter, const char *p, size_t len)
+look_closely(struct letter *letter, const char *p, size_t len)
 {
 	size_t i;
 	char c;
@@ -97,6 +141,19 @@ look(struct letter *letter, const char *p, size_t len)
 			letter->is_binary = true;
 		}
 	}
+}
+
+/* Up to the end of a line that began in the last piece, then by lines. */
+static void
+look(struct letter *letter, const char *p, size_t len)
+{
+	const char *lf = letter->line != 0 || letter->has_cr ?
+	    memchr(p, '\n', len) : NULL;
+	size_t begin = lf != NULL ? (size_t)(lf - p) + 1 : 0;
+
+	look_closely(letter, p, begin);
+	begin += look_over(letter, p + begin, len - begin);
+	look_closely(letter, p + begin, len - begin);
 }
 
 static int
