@@ -160,19 +160,23 @@ put_unxtext(struct buf *buf, struct str s)
 {
 	static const char digits[] = "0123456789ABCDEF";
 	const char *high, *low;
+	bool is_hidden;
 	size_t i;
 	int c;
 
 	for (i = 0; i < s.len; i++) {
 		c = (unsigned char)s.p[i];
-		if (c == '+' && i + 2 < s.len &&
+		is_hidden = c == '+';
+		if (is_hidden && i + 2 < s.len &&
 		    (high = strchr(digits, s.p[i + 1])) != NULL &&
 		    (low = strchr(digits, s.p[i + 2])) != NULL &&
 		    *high != '\0' && *low != '\0') {
 			c = (int)((high - digits) * 16 + (low - digits));
 			i += 2;
 		}
-		buf_add_char(buf, c < 0x20 || c == 0x7f ? '?' : (char)c);
+		/* What xtext hides may be no octet of a 7-bit part. */
+		buf_add_char(buf, c < 0x20 || c == 0x7f ||
+		    (c > 0x7f && is_hidden) ? '?' : (char)c);
 	}
 }
 

@@ -85,7 +85,7 @@ test_hostile_text(void **state)
 		.reason = STR("550 no\r\n\r\n--x\r\nX-Evil: 5") };
 	struct dsn dsn = { .hostname = STR("mail.example.test"),
 		.to = STR("a@example.test\r\nX-Evil: 6"),
-		.envid = STR("x+0D+0AX-Evil: 7"), .rcpts_len = 1,
+		.envid = STR("x+0D+0AX-Evil: 7+E9"), .rcpts_len = 1,
 		.rcpts = &rcpt };
 	struct str rest, line;
 	struct buf buf;
@@ -97,6 +97,8 @@ test_hostile_text(void **state)
 	for (rest = buf_str(&buf); rest.p != NULL;) {
 		line = str_cut(rest, '\n', &rest);
 		assert_false(str_begins_nocase(line, STR("X-Evil")));
+		assert_false(str_begins(line, STR("Original-Envelope")) &&
+		    str_has_8bit(line));
 		assert_true(line.len == 0 || line.p[line.len - 1] == '\r');
 	}
 	buf_fini(&buf);

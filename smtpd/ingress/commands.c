@@ -265,11 +265,16 @@ static const struct {
 void
 session_command(struct session *session, struct str line)
 {
-	struct smtp_refusal refusal;
+	struct smtp_refusal refusal = { .code = 0 };
 	struct smtp_command cmd;
 	int needs;
 
-	if (smtp_parse(line, &cmd, &refusal) != 0) {
+	if (smtp_parse(line, &cmd, &refusal) != 0 && cmd.verb == SMTP_BDAT) {
+		/* What follows is a chunk of unknown length: never run it. */
+		session_bye(session, refusal.enhanced, refusal.text);
+		return;
+	}
+	if (refusal.code != 0) {
 		session_refuse(session, refusal.code, refusal.enhanced,
 		    refusal.text);
 		return;

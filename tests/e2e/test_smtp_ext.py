@@ -39,12 +39,12 @@ def test_chunks_every_cut(hk):
 
 
 def test_chunk_sizes_that_lie(hk):
-    smtp = begin(hk)
-    assert smtp.code("BDAT 18446744073709551616 LAST") == 501
-    assert smtp.code("BDAT -1 LAST") == 501
-    assert smtp.code("BDAT 5 FIRST") == 501
-    assert smtp.code("BDAT") == 501
-    smtp.close()
+    # a chunk of unknown length follows: nothing of it may be run
+    for command in ("BDAT 18446744073709551616 LAST", "BDAT -1 LAST", "BDAT 5 FIRST", "BDAT"):
+        smtp = begin(hk)
+        smtp.send(command.encode() + b"\r\nNOOP\r\n")
+        assert smtp.reply()[0] == 421 and smtp.reply()[0] == 0
+        smtp.close()
     smtp = begin(hk)
     assert smtp.code("BDAT 9223372036854775807 LAST") == 421
     assert smtp.reply()[0] == 0
