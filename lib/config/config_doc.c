@@ -11,20 +11,24 @@ main(void)
 	config_document(&text);
 	printf("# hikyaku.conf\n\n"
 	    "Made from lib/config/config_schema.def by `make docs`; do not "
-	    "edit. `hikyakud -t -c FILE` checks a\nfile, `hikyaku config` "
+	    "edit. `hikyakud -t -c FILE` checks a\nfile, `hikyaku config show` "
 	    "prints the effective one. Sizes take K, M, G, T (powers of 1024), "
 	    "times s, m, h, d.\n\n```\n%.*s", STR_FMT(buf_str(&text)));
 	printf("# One block a listener.\n"
 	    "#listener NAME {\n"
 	    "#\tprotocol = \"smtp\"        # smtp, submission, lmtp, imap, "
-	    "pop3\n"
+	    "pop3,\n#\t                          # web (HTTPS: client set-up, "
+	    "MTA-STS)\n"
 	    "#\tport = 25\n"
 	    "#\taddresses = {\"127.0.0.1\", \"::1\"}\n"
 	    "#\tpath = \"\"                # a local socket instead\n"
 	    "#\ttls = \"none\"             # none, starttls, implicit\n"
-	    "#\tzone = \"internet\"        # loopback: without rate limits\n"
-	    "#\tclear_logins = \"no\"      # yes: passwords without TLS, in a "
-	    "closed network\n"
+	    "#\tzone = \"internet\"        # any name; loopback: without rate "
+	    "limits; closed: what\n"
+	    "#\t                          # `domain set --access "
+	    "closed-network` means\n"
+	    "#\tclear_logins = \"no\"      # yes: passwords without TLS; not in "
+	    "zone internet\n"
 	    "#}\n```\n");
 	buf_fini(&text);
 	return 0;
