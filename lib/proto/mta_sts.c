@@ -107,7 +107,9 @@ is_pattern(struct str s)
 
 	if (str_begins(s, STR("*.")))
 		s = str_sub(s, 2, s.len);
-	if (s.len == 0 || s.len > 253)
+	/* No empty labels: a name that ends in dots is none. */
+	if (s.len == 0 || s.len > 253 || s.p[0] == '.' ||
+	    s.p[s.len - 1] == '.' || str_find_str(s, STR("..")) != STR_NPOS)
 		return false;
 	for (i = 0; i < s.len; i++)
 		if (!ascii_is_alpha(s.p[i]) && !ascii_is_digit(s.p[i]) &&
