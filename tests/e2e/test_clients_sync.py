@@ -14,6 +14,8 @@ import pytest
 from clients import ALICE, BOB, run
 from test_roundtrip import imap
 
+pytestmark = pytest.mark.slow   # the programs are what takes long here
+
 LONG = os.environ.get("HIKYAKU_LONG") == "1"
 FLAGS = {"F": "\\Flagged", "S": "\\Seen", "R": "\\Answered", "D": "\\Draft"}
 

@@ -18,6 +18,8 @@ from dnsserver import free_port
 from marionette import Marionette
 from test_roundtrip import imap, send, wait_messages
 
+pytestmark = pytest.mark.slow   # the programs are what takes long here
+
 PROGRAM = "/usr/lib/thunderbird/thunderbird"
 PREFS = {
     "mail.accountmanager.accounts": "account1,account2", "mail.accountmanager.defaultaccount": "account1",
