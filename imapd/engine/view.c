@@ -527,16 +527,6 @@ view_msg(const struct imap_view *view, size_t i, const struct store_msg *msgs,
 
 /* --- flags --------------------------------------------------------- */
 
-unsigned
-view_flags_of(uint8_t flags)
-{
-	return ((flags & STORE_SEEN) ? IMAP_FLAG_SEEN : 0U) |
-	    ((flags & STORE_ANSWERED) ? IMAP_FLAG_ANSWERED : 0U) |
-	    ((flags & STORE_FLAGGED) ? IMAP_FLAG_FLAGGED : 0U) |
-	    ((flags & STORE_DELETED) ? IMAP_FLAG_DELETED : 0U) |
-	    ((flags & STORE_DRAFT) ? IMAP_FLAG_DRAFT : 0U);
-}
-
 uint8_t
 view_flags_to(unsigned flags)
 {

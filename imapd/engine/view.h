@@ -117,8 +117,7 @@ const struct store_msg *view_msg(const struct imap_view *view, size_t i,
 
 /* --- flags --- */
 
-/* enum imap_flag bits from the store's, and back. */
-unsigned view_flags_of(uint8_t flags);
+/* The store's flags from enum imap_flag bits. */
 uint8_t view_flags_to(unsigned flags);
 
 /* "(\Seen $Junk)" of a message. */

@@ -716,12 +716,6 @@ conn_take_line(struct conn *conn, size_t max, struct str *line_r,
 }
 
 void
-conn_drop_input(struct conn *conn)
-{
-	buf_consume(&conn->in, conn->in.len);
-}
-
-void
 conn_pause(struct conn *conn, bool is_paused)
 {
 	if (conn->is_paused == is_paused || conn->is_ended)
@@ -739,13 +733,6 @@ conn_kick(struct conn *conn)
 		return;
 	conn->is_kicked = true;
 	loop_later(conn->loop, &conn->later);
-}
-
-void
-conn_set_in_max(struct conn *conn, size_t in_max)
-{
-	conn->in_max = in_max;
-	watch_update(conn);
 }
 
 /* ---- output ---- */
@@ -800,12 +787,6 @@ bool
 conn_is_full(const struct conn *conn)
 {
 	return conn->out.len >= conn->out_max;
-}
-
-size_t
-conn_out_len(const struct conn *conn)
-{
-	return conn->out.len;
 }
 
 void

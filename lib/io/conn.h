@@ -81,10 +81,6 @@ enum conn_line {
 enum conn_line conn_take_line(struct conn *conn, size_t max,
     struct str *line_r, bool *has_cr_r);
 
-/* Forget all unread input, also what TLS or the kernel may still hold is not
- * touched: for STARTTLS, see conn_start_tls(). */
-void conn_drop_input(struct conn *conn);
-
 /* Do not read (true), or read again. on_input() is called again on resume
  * when unread octets are there. While paused the peer's end of input is not
  * told: pause while an answer is being waited for, so that it can be sent. */
@@ -92,9 +88,6 @@ void conn_pause(struct conn *conn, bool is_paused);
 
 /* Call on_input() soon, as if new octets had come. */
 void conn_kick(struct conn *conn);
-
-/* Raise or lower the bound of unread input. */
-void conn_set_in_max(struct conn *conn, size_t in_max);
 
 /* ---- output ---- */
 
@@ -105,7 +98,6 @@ void conn_putf(struct conn *conn, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 bool conn_is_full(const struct conn *conn);
-size_t conn_out_len(const struct conn *conn);
 
 /* ---- deadline ---- */
 

@@ -101,6 +101,4 @@ void smtp_put_reply(struct buf *out, unsigned code, const char *enhanced,
 void smtp_put_line(struct buf *out, unsigned code, bool is_last,
     struct str text);
 
-void smtp_put_refusal(struct buf *out, const struct smtp_refusal *refusal);
-
 #endif

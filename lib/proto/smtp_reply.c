@@ -59,10 +59,3 @@ smtp_put_reply(struct buf *out, unsigned code, const char *enhanced,
 		buf_add_cstr(out, "\r\n");
 	} while (text.len != 0);
 }
-
-void
-smtp_put_refusal(struct buf *out, const struct smtp_refusal *refusal)
-{
-	smtp_put_reply(out, refusal->code, refusal->enhanced,
-	    str_of(refusal->text));
-}
