@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: ISC */
+#include "filter/verdict.h"
+
+#include "proto/smtp_answer.h"
+
+#define VERDICT_VERSION 1
+#define SECTION_HEAD 3U
+#define ENHANCED_MAX 11U
+
+enum tag { TAG_ACTION = 1, TAG_REASON = 2, TAG_AUTH = 3, TAG_JUDGED = 4 };
+
+/* What the client hears goes by the action: the class of its codes. */
+static const struct {
+	const char *name;
+	unsigned code_class;	/* 0: there is no code */
+} actions[VERDICT_ACTIONS] = {
+	[VERDICT_DELIVER] = { "deliver", 0 },
+	[VERDICT_JUNK] = { "junk", 0 },
+	[VERDICT_QUARANTINE] = { "quarantine", 0 },
+	[VERDICT_DISCARD] = { "discard", 0 },
+	[VERDICT_TEMPFAIL] = { "tempfail", 4 },
+	[VERDICT_REFUSE] = { "refuse", 5 },
+};
+
+static const struct {
+	const char *name;
+	const char *property;
+} methods[VERDICT_METHODS] = {
+	[VERDICT_M_SPF_MAILFROM] = { "spf", "smtp.mailfrom" },
+	[VERDICT_M_SPF_HELO] = { "spf", "smtp.helo" },
+	[VERDICT_M_DKIM] = { "dkim", "header.d" },
+	[VERDICT_M_DMARC] = { "dmarc", "header.from" },
+	[VERDICT_M_ARC] = { "arc", "header.d" },
+};
+
+const char *
+verdict_action_name(enum verdict_action action)
+{
+	return actions[action].name;
+}
+
+const char *
+verdict_method_name(enum verdict_method method)
+{
+	return methods[method].name;
+}
+
+/* ---- writing ---- */
+
+static void
+put_u16(struct buf *out, size_t value)
+{
+	buf_add_char(out, (char)(value >> 8));
+	buf_add_char(out, (char)value);
+}
+
+static size_t
+section_begin(struct buf *out, enum tag tag)
+{
+	size_t at = out->len;
+
+	buf_add_char(out, (char)tag);
+	put_u16(out, 0);
+	return at;
+}
+
+static void
+section_end(struct buf *out, size_t at)
+{
+	size_t len = out->len - at - SECTION_HEAD;
+
+	if (buf_failed(out))
+		return;
+	out->p[out->start + at + 1] = (char)(len >> 8);
+	out->p[out->start + at + 2] = (char)len;
+}
+
+/* A text with an octet of length: all are under 256. */
+static void
+put_text(struct buf *out, struct str text, size_t max)
+{
+	size_t at = out->len;
+
+	buf_add_char(out, 0);
+	smtp_put_one_line(out, text, max);
+	if (!buf_failed(out))
+		out->p[out->start + at] = (char)(out->len - at - 1);
+}
+
+static void
+put_action(struct buf *out, const struct verdict *verdict)
+{
+	size_t at = section_begin(out, TAG_ACTION);
+
+	buf_add_char(out, (char)verdict->action);
+	put_u16(out, verdict->code);
+	put_text(out, verdict->enhanced, ENHANCED_MAX);
+	put_text(out, verdict->text, VERDICT_TEXT_MAX);
+	section_end(out, at);
+}
+
+static void
+put_auth(struct buf *out, const struct verdict_auth *auth)
+{
+	size_t at = section_begin(out, TAG_AUTH);
+
+	buf_add_char(out, (char)auth->method);
+	buf_add_char(out, (char)auth->result);
+	put_text(out, auth->identity, VERDICT_IDENTITY_MAX);
+	put_text(out, auth->selector, VERDICT_IDENTITY_MAX);
+	put_text(out, auth->reason, VERDICT_TEXT_MAX);
+	section_end(out, at);
+}
+
+void
+verdict_encode(const struct verdict *verdict, struct buf *out)
+{
+	size_t from = out->len, before, at, i;
+
+	invariant(verdict->action < VERDICT_ACTIONS);
+	buf_add_char(out, VERDICT_VERSION);
+	put_action(out, verdict);
+	if (verdict->reason.len != 0) {
+		at = section_begin(out, TAG_REASON);
+		put_text(out, verdict->reason, VERDICT_TEXT_MAX);
+		section_end(out, at);
+	}
+	if (verdict->is_judged)
+		section_end(out, section_begin(out, TAG_JUDGED));
+	for (i = 0; i < verdict->auth_len && i < VERDICT_AUTH_MAX; i++) {
+		before = out->len;
+		put_auth(out, &verdict->auth[i]);
+		if (out->len - from <= VERDICT_OCTETS_MAX)
+			continue;
+		buf_truncate(out, before);
+		break;
+	}
+}
+
+/* ---- reading ---- */
+
+/* What is left of a section; after a failure everything is empty. */
+struct reader {
+	struct str rest;
+	bool has_failed;
+};
+
+static unsigned
+get_u8(struct reader *reader)
+{
+	unsigned value;
+
+	if (reader->rest.len == 0) {
+		reader->has_failed = true;
+		return 0;
+	}
+	value = (unsigned char)*reader->rest.p;
+	reader->rest = str_sub(reader->rest, 1, reader->rest.len);
+	return value;
+}
+
+static unsigned
+get_u16(struct reader *reader)
+{
+	unsigned high = get_u8(reader);
+
+	return high << 8 | get_u8(reader);
+}
+
+static struct str
+get_octets(struct reader *reader, size_t len)
+{
+	struct str s = str_sub(reader->rest, 0, len);
+
+	if (s.len != len)
+		reader->has_failed = true;
+	reader->rest = str_sub(reader->rest, s.len, reader->rest.len);
+	return s;
+}
+
+static struct str
+get_text(struct reader *reader, size_t max, struct arena *arena)
+{
+	struct str s = get_octets(reader, get_u8(reader));
+
+	if (s.len > max || !str_is_text(s))
+		reader->has_failed = true;
+	return arena_str(arena, reader->has_failed ? STR("") : s);
+}
+
+/* RFC 3463 section 2: class "." subject "." detail. */
+static bool
+is_enhanced(struct str s, unsigned code_class)
+{
+	unsigned dots = 0, digits = 0;
+	size_t i;
+
+	if (s.len < 5 || (unsigned)(s.p[0] - '0') != code_class)
+		return false;
+	for (i = 1; i < s.len; i++) {
+		if (s.p[i] == '.') {
+			if (dots++ != 0 && digits == 0)
+				return false;
+			digits = 0;
+		} else if (!ascii_is_digit(s.p[i]) || dots == 0 ||
+		    ++digits > 3) {
+			return false;
+		}
+	}
+	return dots == 2 && digits != 0;
+}
+
+static void
+read_action(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	unsigned action = get_u8(reader), code_class;
+
+	verdict->code = get_u16(reader);
+	verdict->enhanced = get_text(reader, ENHANCED_MAX, arena);
+	verdict->text = get_text(reader, VERDICT_TEXT_MAX, arena);
+	if (action >= VERDICT_ACTIONS) {
+		reader->has_failed = true;
+		return;
+	}
+	verdict->action = (enum verdict_action)action;
+	code_class = actions[action].code_class;
+	if (code_class == 0 ? verdict->code != 0 :
+	    verdict->code / 100 != code_class || verdict->text.len == 0 ||
+	    !is_enhanced(verdict->enhanced, code_class))
+		reader->has_failed = true;
+}
+
+static void
+read_auth(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	unsigned method = get_u8(reader), result = get_u8(reader);
+	struct verdict_auth *auth;
+
+	/* Of a newer writer. */
+	if (!reader->has_failed && (method >= VERDICT_METHODS ||
+	    result >= MAILAUTH_RESULT_COUNT))
+		return;
+	if (verdict->auth_len == VERDICT_AUTH_MAX) {
+		reader->has_failed = true;
+		return;
+	}
+	if (verdict->auth == NULL)
+		verdict->auth = arena_alloc(arena, VERDICT_AUTH_MAX *
+		    sizeof(*auth));
+	auth = &verdict->auth[verdict->auth_len++];
+	auth->method = (enum verdict_method)method;
+	auth->result = (enum mailauth_result)result;
+	auth->identity = get_text(reader, VERDICT_IDENTITY_MAX, arena);
+	auth->selector = get_text(reader, VERDICT_IDENTITY_MAX, arena);
+	auth->reason = get_text(reader, VERDICT_TEXT_MAX, arena);
+}
+
+static void
+read_reason(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	verdict->reason = get_text(reader, VERDICT_TEXT_MAX, arena);
+}
+
+static void
+read_judged(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	(void)reader;
+	(void)arena;
+	verdict->is_judged = true;
+}
+
+static const struct {
+	void (*read)(struct reader *reader, struct arena *arena,
+	    struct verdict *verdict);
+	bool is_once;
+} sections[] = {
+	[TAG_ACTION] = { read_action, true },
+	[TAG_REASON] = { read_reason, true },
+	[TAG_AUTH] = { read_auth, false },
+	[TAG_JUDGED] = { read_judged, true },
+};
+
+#define SECTIONS_LEN (sizeof(sections) / sizeof(sections[0]))
+
+/* False: not a section, or one too many. */
+static bool
+read_section(struct reader *whole, struct arena *arena,
+    struct verdict *verdict, unsigned *seen)
+{
+	unsigned tag = get_u8(whole);
+	struct reader reader = { .rest = get_octets(whole,
+	    get_u16(whole)) };
+
+	if (whole->has_failed)
+		return false;
+	if (tag >= SECTIONS_LEN || sections[tag].read == NULL)
+		return true;
+	if (sections[tag].is_once && (*seen & 1U << tag) != 0)
+		return false;
+	*seen |= 1U << tag;
+	sections[tag].read(&reader, arena, verdict);
+	return !reader.has_failed;
+}
+
+int
+verdict_decode(struct str in, struct arena *arena, struct verdict *verdict_r,
+    struct err *err)
+{
+	struct reader whole = { .rest = in };
+	unsigned seen = 0;
+
+	memset(verdict_r, 0, sizeof(*verdict_r));
+	if (in.len > VERDICT_OCTETS_MAX)
+		return err_set(err, ERR_SYNTAX, "a verdict of %zu octets",
+		    in.len);
+	if (get_u8(&whole) != VERDICT_VERSION)
+		return err_set(err, ERR_SYNTAX, "a verdict of another version");
+	while (whole.rest.len != 0)
+		if (!read_section(&whole, arena, verdict_r, &seen))
+			return err_set(err, ERR_SYNTAX,
+			    "a malformed verdict at octet %zu",
+			    in.len - whole.rest.len);
+	if ((seen & 1U << TAG_ACTION) == 0)
+		return err_set(err, ERR_SYNTAX, "a verdict without an action");
+	return 0;
+}
+
+/* ---- header fields ---- */
+
+/* RFC 8601 section 2.2: a value is a token, a domain name or quoted. */
+static void
+put_value(struct buf *out, struct str value)
+{
+	bool is_plain = value.len != 0;
+	size_t i;
+
+	for (i = 0; i < value.len; i++)
+		is_plain &= ascii_is_alpha(value.p[i]) ||
+		    ascii_is_digit(value.p[i]) || value.p[i] == '.' ||
+		    value.p[i] == '-' || value.p[i] == '_';
+	if (is_plain) {
+		buf_add_str(out, value);
+		return;
+	}
+	buf_add_char(out, '"');
+	for (i = 0; i < value.len; i++) {
+		if (value.p[i] == '"' || value.p[i] == '\\')
+			buf_add_char(out, '\\');
+		buf_add_char(out, value.p[i]);
+	}
+	buf_add_char(out, '"');
+}
+
+static void
+put_result(struct buf *out, const struct verdict_auth *auth)
+{
+	buf_addf(out, ";\r\n\t%s=%s", methods[auth->method].name,
+	    mailauth_result_name(auth->result));
+	if (auth->reason.len != 0) {
+		buf_add_cstr(out, " reason=");
+		put_value(out, auth->reason);
+	}
+	if (auth->identity.len != 0) {
+		buf_addf(out, "\r\n\t %s=", methods[auth->method].property);
+		put_value(out, auth->identity);
+	}
+	if (auth->selector.len != 0) {
+		buf_add_cstr(out, "\r\n\t header.s=");
+		put_value(out, auth->selector);
+	}
+}
+
+void
+verdict_put_fields(const struct verdict *verdict, struct str authserv_id,
+    struct buf *out)
+{
+	size_t i;
+
+	if (!verdict->is_judged)
+		return;
+	buf_addf(out, "Authentication-Results: %.*s", STR_FMT(authserv_id));
+	for (i = 0; i < verdict->auth_len; i++)
+		put_result(out, &verdict->auth[i]);
+	if (verdict->auth_len == 0)
+		buf_add_cstr(out, "; none");
+	buf_add_cstr(out, "\r\n");
+}

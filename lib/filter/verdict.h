@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * verdict: what filterd says about a message: what is to be done with it, why,
+ * and what is known of its sender. It travels from filterd to smtpd and to
+ * the queue, is stored with the item, and header fields are rendered from it.
+ *
+ * On the wire: a version octet, then sections (tag, two octets of length,
+ * contents). A reader passes over sections it does not know and over what
+ * stands behind the part of one that it knows: a newer writer may say more.
+ *
+ * Easy case.  { VERDICT_DELIVER } with spf=pass: deliver, add the field.
+ * Hard case.  A verdict with more signatures than fit: those behind are left
+ *             out, the action never is.
+ *
+ * Lifetime.   A value; what verdict_decode() fills in lives in the arena.
+ * Ownership.  Strings are the caller's.
+ * Units.      Octets.
+ * Errors.     verdict_decode(): ERR_SYNTAX. Its input is hostile: filterd
+ *             reads strangers' mail.
+ * Blocking.   Never.
+ * Process.    filterd, smtpd, queued.
+ * RFC.        RFC 8601 sections 2.2 and 2.7.
+ */
+#ifndef FILTER_VERDICT_H
+#define FILTER_VERDICT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "mailauth/result.h"
+
+#define VERDICT_OCTETS_MAX 4096U
+#define VERDICT_TEXT_MAX 200U
+#define VERDICT_IDENTITY_MAX 255U
+#define VERDICT_AUTH_MAX 24U
+
+/* Stored and sent: never renumber. */
+enum verdict_action {
+	VERDICT_DELIVER = 0,
+	VERDICT_JUNK = 1,	/* to the mailbox for junk */
+	VERDICT_QUARANTINE = 2,	/* held until somebody lets it go */
+	VERDICT_DISCARD = 3,	/* accepted and dropped */
+	VERDICT_TEMPFAIL = 4,	/* 4xx to the client */
+	VERDICT_REFUSE = 5,	/* 5xx to the client */
+	VERDICT_ACTIONS
+};
+
+/* What was checked, and which name it is about. Never renumber. */
+enum verdict_method {
+	VERDICT_M_SPF_MAILFROM = 0,
+	VERDICT_M_SPF_HELO = 1,
+	VERDICT_M_DKIM = 2,
+	VERDICT_M_DMARC = 3,
+	VERDICT_M_ARC = 4,
+	VERDICT_METHODS
+};
+
+struct verdict_auth {
+	enum verdict_method method;
+	enum mailauth_result result;
+	struct str identity;	/* the domain; may be empty */
+	struct str selector;	/* of a signature; else empty */
+	struct str reason;	/* may be empty */
+};
+
+struct verdict {
+	enum verdict_action action;
+	unsigned code;		/* of REFUSE and TEMPFAIL: 550, 451 */
+	struct str enhanced;	/* "5.7.1" */
+	struct str text;	/* what the client hears */
+	struct str reason;	/* for log and operator; may be empty */
+	struct verdict_auth *auth;	/* by weight: the last may be left out */
+	size_t auth_len;
+	bool is_judged;		/* senders' identities were looked at */
+};
+
+/* Append at most VERDICT_OCTETS_MAX octets. Texts become one line of UTF-8. */
+void verdict_encode(const struct verdict *verdict, struct buf *out);
+
+int verdict_decode(struct str in, struct arena *arena,
+    struct verdict *verdict_r, struct err *err);
+
+/* "deliver", "junk", ... */
+const char *verdict_action_name(enum verdict_action action);
+
+/* "spf", "dkim", ... */
+const char *verdict_method_name(enum verdict_method method);
+
+/* Append the header fields, CRLF included; nothing when nothing was judged.
+ * authserv_id: our name. */
+void verdict_put_fields(const struct verdict *verdict, struct str authserv_id,
+    struct buf *out);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: ISC */
+/* Verdicts there and back, what is refused, the fields they become. */
+#include "base/test.h"
+
+#include "filter/verdict.h"
+
+#define TEXT(literal) { "" literal, sizeof(literal) - 1 }
+
+static struct verdict_auth auth[] = {
+	{ VERDICT_M_SPF_MAILFROM, MAILAUTH_SOFTFAIL, TEXT("a.test"),
+	    TEXT(""), TEXT("") },
+	{ VERDICT_M_DKIM, MAILAUTH_PASS, TEXT("a.test"), TEXT("sel"),
+	    TEXT("") },
+	{ VERDICT_M_DMARC, MAILAUTH_FAIL, TEXT("b.test"), TEXT(""),
+	    TEXT("policy \"reject\"") },
+};
+
+static const struct verdict refused = {
+	.action = VERDICT_REFUSE, .code = 550, .enhanced = TEXT("5.7.1"),
+	.text = TEXT("not from b.test"), .reason = TEXT("dmarc"),
+	.auth = auth, .auth_len = 3, .is_judged = true,
+};
+
+static void
+assert_same(const struct verdict *a, const struct verdict *b)
+{
+	size_t i;
+
+	assert_int_equal(a->action, b->action);
+	assert_int_equal(a->code, b->code);
+	assert_int_equal(a->is_judged, b->is_judged);
+	assert_true(str_eq(a->enhanced, b->enhanced));
+	assert_true(str_eq(a->text, b->text));
+	assert_true(str_eq(a->reason, b->reason));
+	assert_int_equal(a->auth_len, b->auth_len);
+	for (i = 0; i < a->auth_len; i++) {
+		assert_int_equal(a->auth[i].method, b->auth[i].method);
+		assert_int_equal(a->auth[i].result, b->auth[i].result);
+		assert_true(str_eq(a->auth[i].identity, b->auth[i].identity));
+		assert_true(str_eq(a->auth[i].selector, b->auth[i].selector));
+		assert_true(str_eq(a->auth[i].reason, b->auth[i].reason));
+	}
+}
+
+static void
+test_there_and_back(void **state)
+{
+	static const struct verdict empty = { .action = VERDICT_DELIVER };
+	struct arena *arena = arena_new(0);
+	struct verdict got;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, VERDICT_OCTETS_MAX * 2);
+	buf_add_cstr(&out, "before");
+	verdict_encode(&refused, &out);
+	assert_int_equal(verdict_decode(str_sub(buf_str(&out), 6, out.len),
+	    arena, &got, NULL), 0);
+	assert_same(&refused, &got);
+	buf_reset(&out);
+	verdict_encode(&empty, &out);
+	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
+	assert_same(&empty, &got);
+	buf_fini(&out);
+	arena_free(&arena);
+}
+
+/* Cut anywhere it is refused, or says less but keeps its action. */
+static void
+test_cut(void **state)
+{
+	struct arena *arena = arena_new(0);
+	struct verdict got;
+	struct buf out;
+	size_t len;
+
+	(void)state;
+	buf_init(&out, VERDICT_OCTETS_MAX);
+	verdict_encode(&refused, &out);
+	for (len = 0; len < out.len; len++)
+		if (verdict_decode(str_sub(buf_str(&out), 0, len), arena,
+		    &got, NULL) == 0)
+			assert_int_equal(got.action, VERDICT_REFUSE);
+	buf_fini(&out);
+	arena_free(&arena);
+}
+
+static const struct {
+	const char *name;
+	struct str in;
+	int want;
+} cases[] = {
+	{ "deliver", TEXT("\1\1\0\5\0\0\0\0\0"), 0 },
+	{ "refuse", TEXT("\1\1\0\13\5\2\46\0055.7.1\1x"), 0 },
+	{ "an unknown section is passed over",
+	    TEXT("\1\143\0\2xx\1\0\5\0\0\0\0\0"), 0 },
+	{ "more behind a known section", TEXT("\1\1\0\7\0\0\0\0\0xx"), 0 },
+	{ "an unknown method is passed over",
+	    TEXT("\1\1\0\5\0\0\0\0\0\3\0\2\377\0"), 0 },
+	{ "nothing", TEXT(""), ERR_SYNTAX },
+	{ "no action", TEXT("\1"), ERR_SYNTAX },
+	{ "another version", TEXT("\2\1\0\5\0\0\0\0\0"), ERR_SYNTAX },
+	{ "an unknown action", TEXT("\1\1\0\5\6\0\0\0\0"), ERR_SYNTAX },
+	{ "two actions", TEXT("\1\1\0\5\0\0\0\0\0\1\0\5\1\0\0\0\0"),
+	    ERR_SYNTAX },
+	{ "deliver with a code", TEXT("\1\1\0\5\0\2\46\0\0"), ERR_SYNTAX },
+	{ "refuse with 250", TEXT("\1\1\0\13\5\0\372\0055.7.1\1x"),
+	    ERR_SYNTAX },
+	{ "refuse with 4.7.1", TEXT("\1\1\0\13\5\2\46\0054.7.1\1x"),
+	    ERR_SYNTAX },
+	{ "refuse without a text", TEXT("\1\1\0\12\5\2\46\0055.7.1\0"),
+	    ERR_SYNTAX },
+	{ "a line end in the text", TEXT("\1\1\0\13\5\2\46\0055.7.1\1\n"),
+	    ERR_SYNTAX },
+	{ "a text longer than its section",
+	    TEXT("\1\1\0\5\0\0\0\0\1\2\0\2\1x"), ERR_SYNTAX },
+	{ "a section longer than the rest", TEXT("\1\1\0\6\0\0\0\0\0"),
+	    ERR_SYNTAX },
+	{ "a code that is cut", TEXT("\1\1\0\13\5\2\46\0055..71\1x"),
+	    ERR_SYNTAX },
+};
+
+static void
+test_decode(void **state)
+{
+	struct arena *arena = arena_new(0);
+	struct verdict got;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(cases); i++)
+		if (verdict_decode(cases[i].in, arena, &got, NULL) !=
+		    cases[i].want)
+			fail_msg("%s", cases[i].name);
+	arena_free(&arena);
+}
+
+/* Too much to fit: the action and what comes first stay. */
+static void
+test_full(void **state)
+{
+	struct verdict_auth many[VERDICT_AUTH_MAX + 5];
+	struct verdict verdict = refused, got;
+	struct arena *arena = arena_new(0);
+	char name[300];
+	struct buf out;
+	size_t i;
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	for (i = 0; i < COUNT_OF(many); i++)
+		many[i] = (struct verdict_auth){ VERDICT_M_DKIM,
+		    MAILAUTH_FAIL, str_make(name, sizeof(name)),
+		    STR("s\r\ns"), str_make(name, i < 3 ? 300 : 0) };
+	verdict.auth = many;
+	verdict.auth_len = COUNT_OF(many);
+	buf_init(&out, 1 << 16);
+	verdict_encode(&verdict, &out);
+	assert_true(out.len <= VERDICT_OCTETS_MAX);
+	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
+	assert_int_equal(got.action, VERDICT_REFUSE);
+	assert_true(got.auth_len >= 10 && got.auth_len < VERDICT_AUTH_MAX);
+	assert_int_equal(got.auth[0].identity.len, VERDICT_IDENTITY_MAX);
+	assert_int_equal(got.auth[0].reason.len, VERDICT_TEXT_MAX);
+	assert_true(str_eq(got.auth[0].selector, STR("s  s")));
+	buf_fini(&out);
+	arena_free(&arena);
+}
+
+static void
+test_fields(void **state)
+{
+	struct verdict verdict = refused;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 4096);
+	verdict_put_fields(&verdict, STR("mx.test"), &out);
+	assert_true(str_eq(buf_str(&out), STR(
+	    "Authentication-Results: mx.test;\r\n"
+	    "\tspf=softfail\r\n\t smtp.mailfrom=a.test;\r\n"
+	    "\tdkim=pass\r\n\t header.d=a.test\r\n\t header.s=sel;\r\n"
+	    "\tdmarc=fail reason=\"policy \\\"reject\\\"\"\r\n"
+	    "\t header.from=b.test\r\n")));
+	buf_reset(&out);
+	verdict.auth_len = 0;
+	verdict_put_fields(&verdict, STR("mx.test"), &out);
+	assert_true(str_eq(buf_str(&out),
+	    STR("Authentication-Results: mx.test; none\r\n")));
+	buf_reset(&out);
+	verdict.is_judged = false;
+	verdict_put_fields(&verdict, STR("mx.test"), &out);
+	assert_int_equal(out.len, 0);
+	buf_fini(&out);
+}
+
+static void
+test_names(void **state)
+{
+	(void)state;
+	assert_string_equal(verdict_action_name(VERDICT_QUARANTINE),
+	    "quarantine");
+	assert_string_equal(verdict_method_name(VERDICT_M_SPF_HELO), "spf");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_decode),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

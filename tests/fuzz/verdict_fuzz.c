@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/* A verdict from a broken filterd: what is read can be said again, and the
+ * fields it becomes are fields. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "filter/verdict.h"
+#include "mail/header.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+check_fields(const struct verdict *verdict)
+{
+	struct header_iter iter;
+	struct header_field field;
+	struct buf out;
+
+	buf_init(&out, 1 << 16);
+	verdict_put_fields(verdict, STR("mx.test"), &out);
+	invariant(!buf_failed(&out));
+	header_iter_init(&iter, buf_str(&out));
+	while (header_next(&iter, &field))
+		invariant(str_eq(field.name, STR("Authentication-Results")) &&
+		    field.raw.len == out.len);
+	buf_fini(&out);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct arena *arena = arena_new(0);
+	struct verdict verdict, again;
+	struct buf out;
+
+	if (verdict_decode(str_make(data, size), arena, &verdict, NULL) ==
+	    0) {
+		check_fields(&verdict);
+		buf_init(&out, VERDICT_OCTETS_MAX);
+		verdict_encode(&verdict, &out);
+		invariant(!buf_failed(&out));
+		invariant(verdict_decode(buf_str(&out), arena, &again,
+		    NULL) == 0);
+		invariant(again.action == verdict.action &&
+		    again.code == verdict.code &&
+		    again.auth_len == verdict.auth_len &&
+		    str_eq(again.text, verdict.text));
+		buf_fini(&out);
+	}
+	arena_free(&arena);
+	return 0;
+}
