@@ -4,6 +4,12 @@
 
 #include "mail/address.h"
 
+static const struct str absent[] = {
+	[DIRECTORY_ABSENT_SERVER] = { "default", 7 },
+	[DIRECTORY_ABSENT_ACCEPT] = { "accept", 6 },
+	[DIRECTORY_ABSENT_TEMPFAIL] = { "tempfail", 8 },
+};
+
 static json_t *
 show_domain(const struct directory_domain *d)
 {
@@ -19,6 +25,9 @@ show_domain(const struct directory_domain *d)
 	admin_set_text(o, "access", d->access);
 	json_object_set_new(o, "stops_when_full",
 	    json_boolean(d->stops_when_full));
+	admin_set_text(o, "dmarc", d->dmarc_marks ? STR("mark") :
+	    STR("honour"));
+	admin_set_text(o, "filter_unavailable", absent[d->filter_absent]);
 	json_object_set_new(o, "enabled", json_boolean(d->is_enabled));
 	return o;
 }
@@ -80,6 +89,31 @@ tenant_list(struct admin_call *call, struct err *err)
 /* ---- domains ---- */
 
 static int
+domain_filter(struct admin_call *call, struct directory_domain *d,
+    struct err *err)
+{
+	struct str dmarc = admin_arg_str(call->args, "dmarc");
+	struct str when = admin_arg_str(call->args, "filter_unavailable");
+	size_t i;
+
+	if (admin_arg_has(call->args, "dmarc")) {
+		d->dmarc_marks = str_eq(dmarc, STR("mark"));
+		if (!d->dmarc_marks && !str_eq(dmarc, STR("honour")))
+			return err_set(err, ERR_SYNTAX, "dmarc: want honour "
+			    "or mark");
+	}
+	if (!admin_arg_has(call->args, "filter_unavailable"))
+		return 0;
+	for (i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		if (str_eq(when, absent[i])) {
+			d->filter_absent = (enum directory_absent)i;
+			return 0;
+		}
+	return err_set(err, ERR_SYNTAX, "filter_unavailable: want default, "
+	    "accept or tempfail");
+}
+
+static int
 domain_policy(struct admin_call *call, struct directory_domain *d,
     struct err *err)
 {
@@ -126,6 +160,8 @@ domain_limits(struct admin_call *call, struct directory_domain *d,
 	} else if (rc == 0 && admin_arg_has(call->args, "preset")) {
 		rc = err_set(err, ERR_SYNTAX, "preset: want compat");
 	}
+	if (rc == 0)
+		rc = domain_filter(call, d, err);
 	return rc == 0 ? domain_policy(call, d, err) : rc;
 }
 

@@ -100,6 +100,20 @@ verdict_of(struct directoryd *d, const struct directory_leaf *leaves,
 	return verdict;
 }
 
+/* enum dir_filter */
+static uint64_t
+filter_of(const struct directory_domain *domain)
+{
+	static const uint64_t absent[] = {
+		[DIRECTORY_ABSENT_SERVER] = 0,
+		[DIRECTORY_ABSENT_ACCEPT] = DIR_F_ABSENT_ACCEPT,
+		[DIRECTORY_ABSENT_TEMPFAIL] = DIR_F_ABSENT_TEMPFAIL,
+	};
+
+	return absent[domain->filter_absent] |
+	    (domain->dmarc_marks ? (uint64_t)DIR_F_DMARC_MARK : 0);
+}
+
 static void
 on_rcpt(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
@@ -139,6 +153,7 @@ on_rcpt(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	ipc_put_u64(out, domain.tenant);
 	ipc_put_u64(out, domain.message_octets);
 	ipc_put_u64(out, domain.message_recipients);
+	ipc_put_u64(out, filter_of(&domain));
 	ipc_put_str(out, STR(""));
 	ipc_reply_end(out, -1);
 }

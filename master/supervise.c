@@ -176,6 +176,22 @@ make_link(struct child_slot *client, struct child_slot *server,
 	(void)close(fds[1]);
 }
 
+/*
+ * Of a server with several processes each client has one: theirs are dealt
+ * out evenly. A client with several processes is known to all its servers.
+ */
+static bool
+are_partners(const struct child_slot *client, const struct child_slot *server)
+{
+	const struct supervisor *s = server->s;
+	unsigned servers = 0;
+	size_t i;
+
+	for (i = 0; i < s->slots_len; i++)
+		servers += s->slots[i].program == server->program;
+	return client->instance % servers == server->instance;
+}
+
 /* All links of slot with the children that run. */
 static void
 make_links(struct child_slot *slot)
@@ -192,11 +208,12 @@ make_links(struct child_slot *slot)
 			if (other->link == NULL || other == slot)
 				continue;
 			if (strcmp(row->client, slot->program->name) == 0 &&
-			    strcmp(row->server, other->program->name) == 0)
+			    strcmp(row->server, other->program->name) == 0 &&
+			    are_partners(slot, other))
 				make_link(slot, other, row->proto);
 			else if (strcmp(row->server, slot->program->name) ==
 			    0 && strcmp(row->client, other->program->name) ==
-			    0)
+			    0 && are_partners(other, slot))
 				make_link(other, slot, row->proto);
 		}
 	}

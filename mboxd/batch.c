@@ -34,6 +34,7 @@ struct job {
 	struct str sha256;
 	uint64_t size_octets;
 	uint64_t arrived_us;
+	bool is_junk;
 	struct batch_row *rows;
 	size_t rows_len;
 	bool needs_link;
@@ -100,6 +101,7 @@ read_head(struct job *job, struct ipc_in *in)
 	job->size_octets = ipc_get_u64(in);
 	job->sha256 = ipc_get_str(in);
 	job->arrived_us = ipc_get_u64(in);
+	job->is_junk = ipc_get_bool(in);
 }
 
 void
@@ -329,15 +331,26 @@ row_trace(struct batch_row *row)
 	return whole;
 }
 
+/* An account without a mailbox for junk has it in its inbox. */
+static uint64_t
+mailbox_for(const struct job *job, struct store *store)
+{
+	const struct store_mailbox *mailbox = NULL;
+
+	if (job->is_junk)
+		mailbox = store_mailbox_by_role(store, STORE_ROLE_JUNK);
+	if (mailbox == NULL)
+		mailbox = store_mailbox_by_role(store, STORE_ROLE_INBOX);
+	return mailbox != NULL ? mailbox->id : 0;
+}
+
 static int
 row_store(struct batch_row *row, struct err *err)
 {
 	struct job *job = row->job;
 	struct store *store = row->account->store;
-	const struct store_mailbox *inbox = store_mailbox_by_role(store,
-	    STORE_ROLE_INBOX);
 	struct store_add add = {
-		.mailbox = inbox != NULL ? inbox->id : 0,
+		.mailbox = mailbox_for(job, store),
 		.message = row->message,
 		.blob_octets = job->size_octets,
 		.sha256 = (const unsigned char *)job->sha256.p,

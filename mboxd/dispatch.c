@@ -38,6 +38,7 @@ struct delivery {
 	uint64_t size_octets;
 	struct str sha256;
 	uint64_t arrived_us;
+	bool is_junk;
 	struct row *rows;
 	size_t rows_len;
 	size_t asking;		/* rows without limits */
@@ -136,6 +137,7 @@ frame_begin(struct delivery *d, struct kid *kid)
 	ipc_put_u64(out, d->size_octets);
 	ipc_put_str(out, d->sha256);
 	ipc_put_u64(out, d->arrived_us);
+	ipc_put_bool(out, d->is_junk);
 	return out;
 }
 
@@ -244,6 +246,7 @@ read_head(struct delivery *d, struct ipc_in *in)
 	d->size_octets = ipc_get_u64(in);
 	d->sha256 = ipc_get_str(in);
 	d->arrived_us = ipc_get_u64(in);
+	d->is_junk = ipc_get_bool(in);
 }
 
 static struct delivery *

@@ -37,14 +37,22 @@ teardown(void **state)
 }
 
 static void
-blob_and_wait(uint64_t queue_id, const struct rig_blob *blob,
-    const uint64_t *accounts, size_t len, unsigned *results)
+send_and_wait(uint64_t queue_id, const struct rig_blob *blob,
+    const uint64_t *accounts, size_t len, bool is_junk, unsigned *results)
 {
 	uint64_t answers = 0;
-	struct rig_delivery delivery = { &answers, results, 0, false };
+	struct rig_delivery delivery = { .answers = &answers,
+	    .results = results, .is_junk = is_junk };
 
 	rig_deliver(&delivery, queue_id, blob, accounts, len);
 	rig_until(&answers, 1);
+}
+
+static void
+blob_and_wait(uint64_t queue_id, const struct rig_blob *blob,
+    const uint64_t *accounts, size_t len, unsigned *results)
+{
+	send_and_wait(queue_id, blob, accounts, len, false, results);
 }
 
 static void
@@ -109,6 +117,29 @@ test_deliver(void **state)
 	assert_int_equal(rig_count(7), (long)i - 1);
 	assert_int_equal(rig_count(RIG_QUOTA_ACCOUNT), (long)i - 2);
 	assert_int_equal(rig_count(RIG_NO_ACCOUNT), -1);
+}
+
+/* What is junk goes where it belongs, by worker and by account process. */
+static void
+test_junk(void **state)
+{
+	static const uint64_t account = 7;
+	struct rig_blob blob = rig_blob(str_of(body));
+	struct rig_session session;
+	unsigned result = MBOX_R_TEMP;
+
+	(void)state;
+	send_and_wait(1, &blob, &account, 1, true, &result);
+	assert_int_equal(result, MBOX_R_DELIVERED);
+	open_session(&session, "imap", account, 1, 0);
+	send_and_wait(2, &blob, &account, 1, true, &result);
+	assert_int_equal(result, MBOX_R_DELIVERED);
+	rig_session_close(&session);
+	blob_and_wait(3, &blob, &account, 1, &result);
+	(void)close(blob.fd);
+	rig_stop();
+	assert_int_equal(rig_count_in(account, STORE_ROLE_JUNK), 2);
+	assert_int_equal(rig_count(account), 1);
 }
 
 /* The children of mboxd, from /proc. */
@@ -532,6 +563,7 @@ main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_deliver, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_junk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_worker, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_killed_broker, setup,

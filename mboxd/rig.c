@@ -473,6 +473,7 @@ rig_deliver(struct rig_delivery *delivery, uint64_t queue_id,
 	ipc_put_u64(out, blob->size);
 	ipc_put_str(out, str_make(blob->sha256, 32));
 	ipc_put_u64(out, when_wall_us());
+	ipc_put_bool(out, delivery->is_junk);
 	for (i = 0; i < len; i++) {
 		(void)snprintf(name, sizeof(name), "u%llu@example.test",
 		    (unsigned long long)accounts[i]);
@@ -637,11 +638,11 @@ rig_session_expect(struct rig_session *session, const char *want)
 /* ---- what came of it ---- */
 
 long
-rig_count(uint64_t account)
+rig_count_in(uint64_t account, enum store_role role)
 {
 	struct store_options options = { .account = account };
 	char holder[BLOB_PATH_SIZE], path[1024];
-	const struct store_mailbox *inbox;
+	const struct store_mailbox *mailbox;
 	struct err err = ERR_INIT;
 	struct store_repair done;
 	struct store *store;
@@ -656,12 +657,18 @@ rig_count(uint64_t account)
 		return -1;
 	if (rc != 0)
 		fail_msg("open %s: %s", path, err_text(&err));
-	inbox = store_mailbox_by_role(store, STORE_ROLE_INBOX);
-	assert_non_null(inbox);
-	n = (long)inbox->messages;
+	mailbox = store_mailbox_by_role(store, role);
+	assert_non_null(mailbox);
+	n = (long)mailbox->messages;
 	/* Every row has its link and the other way round. */
 	assert_int_equal(store_repair(store, &done, &err), 0);
 	assert_true(done.rows_removed == 0 && done.counters_fixed == 0);
 	store_close(&store);
 	return n;
+}
+
+long
+rig_count(uint64_t account)
+{
+	return rig_count_in(account, STORE_ROLE_INBOX);
 }

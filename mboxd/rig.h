@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "ipc/links.h"
 #include "ipc/values.h"
+#include "store/store.h"
 
 #define RIG_QUOTA_ACCOUNT 900	/* its quota is 1000 octets */
 #define RIG_NO_ACCOUNT 901	/* the directory does not know it */
@@ -76,6 +77,7 @@ struct rig_delivery {
 	unsigned *results;
 	size_t len;
 	bool has_failed;
+	bool is_junk;
 };
 void rig_deliver(struct rig_delivery *delivery, uint64_t queue_id,
     const struct rig_blob *blob, const uint64_t *accounts, size_t len);
@@ -116,5 +118,6 @@ void rig_session_expect(struct rig_session *session, const char *want);
 
 /* Messages in INBOX, with mboxd stopped; -1: no such account. */
 long rig_count(uint64_t account);
+long rig_count_in(uint64_t account, enum store_role role);
 
 #endif

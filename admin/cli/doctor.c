@@ -241,8 +241,8 @@ static void
 check_missing(struct doctor *d, const json_t *processes)
 {
 	static const char *const wanted[] = { "keyd", "blobd", "directoryd",
-	    "authd", "dnsd", "fetchd", "queued", "mboxd", "relay", "smtpd",
-	    "imapd", "pop3d", "admind" };
+	    "authd", "dnsd", "fetchd", "filterd", "queued", "mboxd", "relay",
+	    "smtpd", "imapd", "pop3d", "admind" };
 	const json_t *p;
 	bool is_there;
 	size_t i, j;

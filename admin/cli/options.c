@@ -30,11 +30,18 @@ static const struct option options[] = {
 	    "the file to read; - is standard input" },
 	{ "csv-out", "csv", NULL, ".csv", FLAG,
 	    "as CSV (the only form there is)" },
+	{ "dmarc", "dmarc", "honour|mark", "dmarc", TEXT,
+	    "do what senders' DMARC policies ask for (default), or only mark "
+	    "the message" },
 	{ "domain", "domain", "DOMAIN", "domain", TEXT, "the domain" },
 	{ "dry-run", "dry-run", NULL, ".dry_run", FLAG,
 	    "check everything, change nothing" },
 	{ "encoding", "encoding", "NAME", ".encoding", TEXT,
 	    "of the file: UTF-8 (default), CP932, EUC-JP, ..." },
+	{ "filter-unavailable", "filter-unavailable",
+	    "default|accept|tempfail", "filter_unavailable", TEXT,
+	    "mail while the filter gives no verdict: as the server says, take "
+	    "it unfiltered, or put it off" },
 	{ "forward", "forward", "ADDRESS", "forwards", LIST,
 	    "send mail on to this address; may be given again" },
 	{ "ids", "ids", "N", "ids", TEXT,

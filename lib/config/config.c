@@ -7,7 +7,8 @@
 #include "base/arena.h"
 #include "base/log.h"
 
-enum type { TEXT, SIZE, TIME, COUNT, FLAG, DAYS, LEVEL, SANDBOX, POLICY };
+enum type { TEXT, SIZE, TIME, COUNT, FLAG, DAYS, LEVEL, SANDBOX, POLICY,
+	ABSENT };
 
 struct key {
 	const char *name;
@@ -145,6 +146,10 @@ parse_value(const struct key *key, const char *value, uint64_t *number_r,
 		*want_r = "none, testing or enforce";
 		rc = is_one_of(value, "none testing enforce") ? 0 :
 		    ERR_SYNTAX;
+		break;
+	case ABSENT:
+		*want_r = "tempfail or accept";
+		rc = is_one_of(value, "tempfail accept") ? 0 : ERR_SYNTAX;
 		break;
 	}
 	return rc;

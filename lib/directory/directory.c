@@ -222,7 +222,11 @@ domain_read(struct db_query *q, struct arena *arena,
 	d->is_enabled = db_col_bool(q, 8);
 	d->access = arena_str(arena, db_col_str(q, 9));
 	d->stops_when_full = db_col_bool(q, 10);
-	d->accounts = db_col_u64(q, 11);
+	d->dmarc_marks = db_col_bool(q, 11);
+	d->filter_absent = (enum directory_absent)db_col_u32(q, 12);
+	if (d->filter_absent > DIRECTORY_ABSENT_TEMPFAIL)
+		db_query_corrupt(q, "filter_absent");
+	d->accounts = db_col_u64(q, 13);
 }
 
 int
@@ -241,6 +245,8 @@ directory_domain_add(struct directory *dir,
 	db_bind_u64(q, 8, domain->is_enabled);
 	db_bind_str(q, 9, domain->access);
 	db_bind_u64(q, 10, domain->stops_when_full);
+	db_bind_u64(q, 11, domain->dmarc_marks);
+	db_bind_u64(q, 12, (uint64_t)domain->filter_absent);
 	rc = db_run(&q, NULL);
 	if (rc == ERR_EXISTS)
 		return err_set(err, rc, "domain %.*s exists",
@@ -298,6 +304,8 @@ directory_domain_set(struct directory *dir,
 	db_bind_u64(q, 7, domain->is_enabled);
 	db_bind_str(q, 8, domain->access);
 	db_bind_u64(q, 9, domain->stops_when_full);
+	db_bind_u64(q, 10, domain->dmarc_marks);
+	db_bind_u64(q, 11, (uint64_t)domain->filter_absent);
 	return db_run(&q, err);
 }
 

@@ -54,6 +54,13 @@ int directory_log_read(struct directory *dir, uint64_t after, size_t max,
 
 /* ---- tenants, domains, plans ---- */
 
+/* What is done with mail while nothing judges it. Stored. */
+enum directory_absent {
+	DIRECTORY_ABSENT_SERVER = 0,	/* as the server is configured */
+	DIRECTORY_ABSENT_ACCEPT = 1,
+	DIRECTORY_ABSENT_TEMPFAIL = 2,
+};
+
 struct directory_domain {
 	uint64_t id;
 	uint64_t tenant;
@@ -66,6 +73,8 @@ struct directory_domain {
 	bool is_enabled;
 	struct str access;		/* grid of directory/access.h */
 	bool stops_when_full;		/* a full mailbox may not send */
+	bool dmarc_marks;		/* DMARC only marks, never acts */
+	enum directory_absent filter_absent;
 	uint64_t accounts;		/* how many there are */
 };
 

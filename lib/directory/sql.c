@@ -12,7 +12,7 @@
 #define DOMAIN_BRIEF "d.id, d.tenant, d.name, t.name, "			\
 	"d.mailbox_octets, d.ids_max, d.message_octets, "		\
 	"d.message_recipients, d.is_enabled, d.access, "		\
-	"d.stops_when_full, "
+	"d.stops_when_full, d.dmarc_marks, d.filter_absent, "
 /* Counting accounts is for people: mail does not need it. */
 #define DOMAIN_COLUMNS DOMAIN_BRIEF					\
 	"(SELECT COUNT(*) FROM account a WHERE a.domain = d.id)"
@@ -33,15 +33,16 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 
 	[DOMAIN_ADD] = "INSERT INTO domain (tenant, name, mailbox_octets, "
 	    "ids_max, message_octets, message_recipients, is_enabled, "
-	    "access, stops_when_full) "
-	    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+	    "access, stops_when_full, dmarc_marks, filter_absent) "
+	    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 	[DOMAIN_FIND] = "SELECT " DOMAIN_COLUMNS DOMAIN_FROM
 	    "WHERE d.name = ?2",
 	[DOMAIN_LOOKUP] = "SELECT " DOMAIN_BRIEF "0" DOMAIN_FROM
 	    "WHERE d.name = ?2",
 	[DOMAIN_SET] = "UPDATE domain SET mailbox_octets = ?3, ids_max = ?4, "
 	    "message_octets = ?5, message_recipients = ?6, "
-	    "is_enabled = ?7, access = ?8, stops_when_full = ?9 "
+	    "is_enabled = ?7, access = ?8, stops_when_full = ?9, "
+	    "dmarc_marks = ?10, filter_absent = ?11 "
 	    "WHERE id = ?2",
 	[DOMAIN_DELETE] = "DELETE FROM domain WHERE id = ?2",
 	[DOMAIN_LIST] = "SELECT " DOMAIN_COLUMNS DOMAIN_FROM
@@ -137,6 +138,11 @@ static const char *const migrations[] = {
 	" DEFAULT 0;"
 	"CREATE INDEX account_full ON account (full_since_s) "
 	" WHERE full_since_s <> 0;",
+
+	"ALTER TABLE domain ADD COLUMN dmarc_marks INTEGER NOT NULL "
+	" DEFAULT 0;"
+	"ALTER TABLE domain ADD COLUMN filter_absent INTEGER NOT NULL "
+	" DEFAULT 0;",
 };
 
 const struct db_schema directory_schema = {

@@ -51,6 +51,9 @@ static const struct ipc_row fetch_rows[] = {
 static const struct ipc_row relay_rows[] = {
 #include "ipc/relay.def"
 };
+static const struct ipc_row filter_rows[] = {
+#include "ipc/filter.def"
+};
 
 #undef IPC_REQ
 #undef IPC_NOTE
@@ -78,9 +81,11 @@ static const struct ipc_row relay_rows[] = {
 #include "ipc/dns.def"
 #include "ipc/fetch.def"
 #include "ipc/relay.def"
+#include "ipc/filter.def"
 
 const struct ipc_proto *const ipc_protos[] = {
 	&ipc_master, &ipc_dir, &ipc_auth, &ipc_blob, &ipc_queue, &ipc_mbox,
 	&ipc_account, &ipc_session, &ipc_key, &ipc_control,
-	&ipc_hash, &ipc_dns, &ipc_fetch, &ipc_relay, NULL,
+	&ipc_hash, &ipc_dns, &ipc_fetch, &ipc_relay,
+	&ipc_filter, NULL,
 };

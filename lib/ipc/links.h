@@ -55,6 +55,9 @@ enum ipc_relay_request {
 enum ipc_hash_request {
 #include "ipc/hash.def"
 };
+enum ipc_filter_request {
+#include "ipc/filter.def"
+};
 
 #undef IPC_REQ
 #undef IPC_NOTE
@@ -75,6 +78,7 @@ extern const struct ipc_proto ipc_hash;
 extern const struct ipc_proto ipc_dns;
 extern const struct ipc_proto ipc_fetch;
 extern const struct ipc_proto ipc_relay;
+extern const struct ipc_proto ipc_filter;
 
 /* All of them, for documentation and fuzzing; ends with NULL. */
 extern const struct ipc_proto *const ipc_protos[];

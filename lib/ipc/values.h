@@ -17,6 +17,19 @@ enum dir_verdict {
 	DIR_V_FULL_LONG = 6,	/* full since quota_grace: 552 5.2.2 */
 };
 
+/* DIR_RCPT's filter, a mask */
+enum dir_filter {
+	DIR_F_DMARC_MARK = 1,	/* what DMARC asks for is not done */
+	DIR_F_ABSENT_ACCEPT = 2,	/* no verdict: accept */
+	DIR_F_ABSENT_TEMPFAIL = 4,	/* no verdict: 451 */
+};
+
+/* FILTER_JUDGE's flags, a mask */
+enum filter_flag {
+	FILTER_F_AUTHENTICATED = 1,	/* the client has logged in */
+	FILTER_F_DMARC_MARK = 2,	/* as DIR_F_DMARC_MARK */
+};
+
 /* DIR_ROUTE */
 enum dir_route {
 	DIR_R_ACCOUNT = 0,	/* deliver to account */

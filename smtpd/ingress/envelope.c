@@ -286,8 +286,6 @@ rcpt_limits_ok(struct session *session, struct str address,
 {
 	struct transaction *tx = &session->tx;
 
-	if (tx->recipients_len == 0)
-		tx->first_class = max_octets;
 	if (session->role == ROLE_MX && max_octets != tx->first_class) {
 		/* Another size limit decides on its own: next transaction. */
 		rcpt_refused(session, address, 452, "4.5.3",
@@ -309,13 +307,44 @@ rcpt_limits_ok(struct session *session, struct str address,
 	return true;
 }
 
+/* The domain's wishes about filtering. False: another recipient wants it
+ * otherwise, who comes in another transaction; answered already. */
+static bool
+rcpt_filter_ok(struct session *session, struct str address, uint64_t filter)
+{
+	struct transaction *tx = &session->tx;
+	bool marks = (filter & DIR_F_DMARC_MARK) != 0;
+
+	if (session->role == ROLE_MX && session->ingress->has_filter &&
+	    marks != tx->dmarc_marks) {
+		rcpt_refused(session, address, 452, "4.5.3",
+		    "send to this recipient separately");
+		return false;
+	}
+	if ((filter & DIR_F_ABSENT_ACCEPT) == 0 &&
+	    ((filter & DIR_F_ABSENT_TEMPFAIL) != 0 ||
+	    session->ingress->needs_verdict))
+		tx->needs_verdict = true;
+	return true;
+}
+
+/* What all recipients of a transaction share goes by the first. */
+static void
+first_rcpt(struct transaction *tx, uint64_t max_octets, uint64_t filter)
+{
+	if (tx->recipients_len != 0)
+		return;
+	tx->first_class = max_octets;
+	tx->dmarc_marks = (filter & DIR_F_DMARC_MARK) != 0;
+}
+
 static void
 on_rcpt(void *ctx, int code, struct ipc_in *in)
 {
 	struct asked *asked = ctx;
 	struct session *session = asked->session;
 	struct str address = asked->address;
-	uint64_t verdict, max_octets, max_recipients;
+	uint64_t verdict, max_octets, max_recipients, filter;
 
 	if (!session_answered(session))
 		return;
@@ -327,6 +356,7 @@ on_rcpt(void *ctx, int code, struct ipc_in *in)
 	(void)ipc_get_u64(in);
 	max_octets = ipc_get_u64(in);
 	max_recipients = ipc_get_u64(in);
+	filter = ipc_get_u64(in);
 	if (verdict > DIR_V_FULL_LONG)
 		verdict = DIR_V_DENIED;
 	if (verdict == DIR_V_REMOTE && session->account != 0)
@@ -336,7 +366,9 @@ on_rcpt(void *ctx, int code, struct ipc_in *in)
 		    refusals[verdict].enhanced, refusals[verdict].text);
 		return;
 	}
-	if (rcpt_limits_ok(session, address, max_octets, max_recipients))
+	first_rcpt(&session->tx, max_octets, filter);
+	if (rcpt_limits_ok(session, address, max_octets, max_recipients) &&
+	    rcpt_filter_ok(session, address, filter))
 		rcpt_add(session, asked);
 }
 

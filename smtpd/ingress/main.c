@@ -34,6 +34,11 @@ read_config(struct ingress *ingress)
 	    "account_recipients_day", 10000));
 	ingress->timeout_ms = 1000 * child_config_u64(child, "timeout_smtp",
 	    300);
+	ingress->has_filter = child_config_u64(child, "filter", 1) != 0;
+	ingress->needs_verdict = !str_eq(child_config(child,
+	    "filter_unavailable", "tempfail"), STR("accept"));
+	ingress->filter_budget_ms = 1000 * child_config_u64(child,
+	    "filter_budget", 30);
 	ingress->login_ms = 1000 * child_config_u64(child, "timeout_login",
 	    60);
 }
@@ -96,6 +101,7 @@ main(int argc, char **argv)
 		{ .server = "blobd", .proto = &ipc_blob },
 		{ .server = "queued", .proto = &ipc_queue },
 		{ .server = "keyd", .proto = &ipc_key },
+		{ .server = "filterd", .proto = &ipc_filter },
 		{ .server = NULL },
 	};
 	static const struct child_spec spec = {

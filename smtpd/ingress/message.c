@@ -1,48 +1,20 @@
 /* SPDX-License-Identifier: ISC */
-#include "smtpd/ingress/message.h"
+#include "smtpd/ingress/message_int.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 #include "base/when.h"
-#include "mail/build.h"
-#include "mail/hygiene.h"
-#include "mail/scan.h"
-#include "proto/smtp_chunk.h"
-#include "proto/smtp_data.h"
 
 #define WRITE_OCTETS 65536
 #define BLOB_DEADLINE_MS 60000
-#define SUBMIT_DEADLINE_MS 120000
 /* A client that sends slower than this, on average, is cut. */
 #define RATE_GRACE_MS 120000
 #define RATE_OCTETS_PER_S 256
-#define RCPT_OVERHEAD 24
 #define CHUNK_OVER_MAX (1U << 20)
 
-struct message {
-	struct session *session;
-	bool is_chunked;
-	struct smtp_data data;		/* DATA */
-	struct smtp_chunk chunk;	/* BDAT */
-	struct hygiene *hygiene;
-	struct scan *scan;
-	struct buf out;			/* on its way to the file */
-	int write_fd;
-	uint64_t handle;
-	uint64_t blob_octets;
-	unsigned char sha256[32];
-	int read_fd;
-	uint64_t started_ms;
-	bool is_open;			/* data is awaited */
-	/* The first thing that went wrong; code 0: nothing yet. */
-	unsigned code;
-	const char *enhanced;
-	const char *text;
-};
-
-static struct ipc_link *
-link_to(const struct message *message, const char *server)
+struct ipc_link *
+message_link(const struct message *message, const char *server)
 {
 	return child_link(message->session->ingress->child, server);
 }
@@ -56,7 +28,7 @@ message_free(struct message *message)
 	struct ipc_out *out;
 
 	if (message->handle != 0) {
-		out = ipc_begin(link_to(message, "blobd"), BLOB_DROP);
+		out = ipc_begin(message_link(message, "blobd"), BLOB_DROP);
 		ipc_put_u64(out, message->handle);
 		(void)ipc_send(out, -1);
 	}
@@ -73,8 +45,8 @@ message_free(struct message *message)
 
 /* Answer: once, or at the end once a recipient in LMTP (RFC 2033 section
  * 4.2); DATA that is refused before any data has come is one command. */
-static void
-answer(struct message *message, unsigned code, const char *enhanced,
+void
+message_answer(struct message *message, unsigned code, const char *enhanced,
     const char *text)
 {
 	struct session *session = message->session;
@@ -112,12 +84,11 @@ fail(struct message *message, unsigned code, const char *enhanced,
 static void
 answer_failure(struct message *message)
 {
-	answer(message, message->code, message->enhanced, message->text);
+	message_answer(message, message->code, message->enhanced, message->text);
 }
 
-/* A call came back. False: the client is gone, and the message with it. */
-static bool
-answered(struct message *message)
+bool
+message_answered(struct message *message)
 {
 	struct session *session = message->session;
 
@@ -134,159 +105,6 @@ message_client_gone(struct message *message)
 		message_free(message);
 }
 
-/* ---- submit ---- */
-
-static void
-on_submitted(void *ctx, int code, struct ipc_in *in)
-{
-	struct message *message = ctx;
-	char text[64];
-	uint64_t id;
-
-	if (!answered(message))
-		return;
-	if (code == ERR_LIMIT) {
-		answer(message, 452, "4.3.1", "the disk is full");
-	} else if (code != 0) {
-		answer(message, 451, "4.3.0", "try again later");
-	} else {
-		id = ipc_get_u64(in);
-		ev_info(message->session->ev, "smtp.message.accepted",
-		    EV_U64(queue_id, id),
-		    EV_U64(size, message->blob_octets));
-		(void)snprintf(text, sizeof(text), "queued as %llu",
-		    (unsigned long long)id);
-		answer(message, 250, "2.0.0", text);
-	}
-}
-
-static size_t
-rcpt_room(const struct recipient *rcpt)
-{
-	return rcpt->address.len + rcpt->orcpt.len + RCPT_OVERHEAD;
-}
-
-static void
-put_rcpt(struct ipc_out *out, const struct recipient *rcpt)
-{
-	ipc_put_str(out, rcpt->address);
-	ipc_put_u64(out, rcpt->notify);
-	ipc_put_str(out, rcpt->orcpt);
-}
-
-/* Recipients that do not fit beside the rest go ahead in frames of their
- * own. Returns the first that is left. */
-static struct list *
-send_rcpts_ahead(struct message *message, uint64_t tx_id, size_t room)
-{
-	struct transaction *tx = &message->session->tx;
-	struct list *node, *left = tx->recipients.next;
-	struct ipc_out *out = NULL;
-	struct recipient *rcpt;
-	size_t need = 0;
-
-	for (node = left; node != &tx->recipients; node = node->next)
-		need += rcpt_room(list_entry(node, struct recipient, node));
-	while (need > room && left != &tx->recipients) {
-		out = ipc_begin(link_to(message, "queued"), QUEUE_RCPTS);
-		ipc_put_u64(out, tx_id);
-		for (; left != &tx->recipients; left = left->next) {
-			rcpt = list_entry(left, struct recipient, node);
-			if (ipc_room(out) < rcpt_room(rcpt))
-				break;
-			put_rcpt(out, rcpt);
-			need -= rcpt_room(rcpt);
-		}
-		(void)ipc_send(out, -1);
-	}
-	return left;
-}
-
-static void
-put_trace(struct message *message, struct buf *trace)
-{
-	struct session *session = message->session;
-	const struct hygiene_notes *notes = hygiene_notes(message->hygiene);
-	struct mail_date date = { .s = when_wall_s() };
-	struct build_received received = {
-		.helo = str_of(session->helo),
-		.remote_ip = conn_remote(session->conn),
-		.by = session->ingress->hostname,
-		.is_lmtp = session->role == ROLE_LMTP,
-		.has_esmtp = session->has_ehlo,
-		.has_tls = conn_has_tls(session->conn),
-		.has_auth = session->account != 0,
-		.has_utf8 = (session->tx.flags & QUEUE_F_UTF8) != 0,
-		.tls = conn_tls_text(session->conn),
-		.date = date,
-	};
-	char id[64];
-
-	(void)snprintf(id, sizeof(id), "%llx.%llx",
-	    (unsigned long long)session->id,
-	    (unsigned long long)when_wall_us());
-	received.id = str_of(id);
-	if (session->tx.recipients_len == 1)
-		received.recipient = list_entry(session->tx.recipients.next,
-		    struct recipient, node)->address;
-	build_received(trace, &received);
-	if (session->role != ROLE_SUBMISSION)
-		return;
-	/* RFC 6409 section 8.2 and 8.3. */
-	if (!notes->has_date)
-		build_date(trace, date);
-	if (!notes->has_message_id)
-		build_message_id(trace, str_of(id),
-		    session->ingress->hostname);
-}
-
-static void
-submit(struct message *message)
-{
-	struct session *session = message->session;
-	uint64_t tx_id = ++session->ingress->next_tx;
-	struct list *left;
-	struct buf trace, summary;
-	struct ipc_out *out;
-	uint64_t flags;
-
-	buf_init(&trace, 8192);
-	buf_init(&summary, IPC_PAYLOAD_MAX);
-	put_trace(message, &trace);
-	/* A summary that does not fit is made by the account process. */
-	if (summary_encode(scan_end(message->scan), &summary) != 0)
-		buf_reset(&summary);
-	left = send_rcpts_ahead(message, tx_id, IPC_PAYLOAD_MAX - trace.len -
-	    summary.len - session->tx.sender.len - session->tx.envid.len -
-	    1024);
-	flags = session->tx.flags |
-	    (session->account != 0 ? QUEUE_F_SUBMISSION : 0U);
-	/* RFC 8689 section 4: REQUIRETLS is stronger than the field. */
-	if (hygiene_notes(message->hygiene)->has_tls_optional &&
-	    (flags & QUEUE_F_REQUIRETLS) == 0)
-		flags |= QUEUE_F_TLS_OPTIONAL;
-	out = ipc_begin(link_to(message, "queued"), QUEUE_SUBMIT);
-	ipc_put_u64(out, tx_id);
-	ipc_put_str(out, session->tx.sender);
-	ipc_put_u64(out, session->account);
-	ipc_put_u64(out, flags);
-	ipc_put_str(out, session->tx.envid);
-	ipc_put_u64(out, session->tx.hold_until_s);
-	ipc_put_str(out, buf_str(&trace));
-	ipc_put_str(out, buf_str(&summary));
-	ipc_put_u64(out, message->blob_octets);
-	ipc_put_str(out, str_make(message->sha256, 32));
-	ipc_put_str(out, conn_remote(session->conn));
-	ipc_put_u64(out, session->tx.recipients_len);
-	for (; left != &session->tx.recipients; left = left->next)
-		put_rcpt(out, list_entry(left, struct recipient, node));
-	session_wait(session);
-	(void)ipc_call(out, message->read_fd, SUBMIT_DEADLINE_MS,
-	    on_submitted, message);
-	buf_fini(&trace);
-	buf_fini(&summary);
-}
-
 /* ---- seal ---- */
 
 static void
@@ -295,10 +113,10 @@ on_sealed(void *ctx, int code, struct ipc_in *in)
 	struct message *message = ctx;
 	struct str sha256;
 
-	if (!answered(message))
+	if (!message_answered(message))
 		return;
 	if (code != 0) {
-		answer(message, 451, "4.3.0", "try again later");
+		message_answer(message, 451, "4.3.0", "try again later");
 		return;
 	}
 	message->blob_octets = ipc_get_u64(in);
@@ -306,17 +124,17 @@ on_sealed(void *ctx, int code, struct ipc_in *in)
 	message->read_fd = ipc_take_fd(in);
 	if (sha256.len != sizeof(message->sha256) ||
 	    message->blob_octets != scan_size(message->scan)) {
-		answer(message, 451, "4.3.0", "try again later");
+		message_answer(message, 451, "4.3.0", "try again later");
 		return;
 	}
 	memcpy(message->sha256, sha256.p, sha256.len);
-	submit(message);
+	message_judge(message);
 }
 
 static void
 seal(struct message *message)
 {
-	struct ipc_out *out = ipc_begin(link_to(message, "blobd"),
+	struct ipc_out *out = ipc_begin(message_link(message, "blobd"),
 	    BLOB_SEAL);
 
 	(void)close(message->write_fd);
@@ -333,10 +151,10 @@ on_from(void *ctx, int code, struct ipc_in *in)
 {
 	struct message *message = ctx;
 
-	if (!answered(message))
+	if (!message_answered(message))
 		return;
 	if (code != 0) {
-		answer(message, 451, "4.3.0", "try again later");
+		message_answer(message, 451, "4.3.0", "try again later");
 		return;
 	}
 	(void)ipc_get_u64(in);
@@ -344,7 +162,7 @@ on_from(void *ctx, int code, struct ipc_in *in)
 	(void)ipc_get_bool(in);		/* MAIL has been answered so */
 	while (ipc_more(in))
 		if (!ipc_get_bool(in)) {
-			answer(message, 550, "5.7.1",
+			message_answer(message, 550, "5.7.1",
 			    "you may not send as the address in From or "
 			    "Sender");
 			return;
@@ -387,13 +205,13 @@ check_identities(struct message *message)
 		seal(message);
 		return;
 	}
-	out = ipc_begin(link_to(message, "directoryd"), DIR_SENDER);
+	out = ipc_begin(message_link(message, "directoryd"), DIR_SENDER);
 	ipc_put_u64(out, message->session->account);
 	if (!put_identities(message, out, &notes->from, true) ||
 	    !put_identities(message, out, &notes->sender, false) ||
 	    !put_identities(message, out, &notes->resent_from, false) ||
 	    !put_identities(message, out, &notes->resent_sender, false)) {
-		answer(message, 550, "5.7.1",
+		message_answer(message, 550, "5.7.1",
 		    "From is missing, doubled or cannot be told");
 		return;
 	}
@@ -594,7 +412,7 @@ on_created(void *ctx, int code, struct ipc_in *in)
 {
 	struct message *message = ctx;
 
-	if (!answered(message))
+	if (!message_answered(message))
 		return;
 	if (code == ERR_LIMIT)
 		fail(message, 452, "4.3.1", "the disk is full");
@@ -644,7 +462,7 @@ message_new(struct session *session)
 static void
 ask_for_file(struct message *message)
 {
-	struct ipc_out *out = ipc_begin(link_to(message, "blobd"),
+	struct ipc_out *out = ipc_begin(message_link(message, "blobd"),
 	    BLOB_CREATE);
 
 	ipc_put_u64(out, message->session->tx.declared_octets);

@@ -50,6 +50,9 @@ struct ingress {
 	struct limits *limits;		/* of accounts */
 	uint64_t timeout_ms;
 	uint64_t login_ms;
+	bool has_filter;
+	bool needs_verdict;	/* filter_unavailable = tempfail */
+	uint64_t filter_budget_ms;
 	uint64_t next_session;
 	uint64_t next_tx;
 	bool is_stopping;
@@ -77,6 +80,8 @@ struct transaction {
 	struct list recipients;
 	size_t recipients_len;
 	uint64_t first_class;	/* size class of the first recipient */
+	bool dmarc_marks;	/* what its domain says, and so all do */
+	bool needs_verdict;	/* a recipient wants no mail without one */
 };
 
 enum auth_state { AUTH_NONE, AUTH_WAITS_LINE, AUTH_WAITS_ANSWER,

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "base/when.h"
+#include "filter/verdict.h"
 #include "ipc/links.h"
 
 #define RCPTS_MAX 10000
@@ -171,6 +172,7 @@ take_envelope(struct submission *sub, struct ipc_in *in)
 	item->envid = arena_str(arena, ipc_get_str(in));
 	hold_until_s = ipc_get_u64(in);
 	item->trace = arena_str(arena, ipc_get_str(in));
+	item->verdict = arena_str(arena, ipc_get_str(in));
 	item->summary = arena_str(arena, ipc_get_str(in));
 	item->size_octets = ipc_get_u64(in);
 	item->sha256 = arena_str(arena, ipc_get_str(in));
@@ -180,6 +182,22 @@ take_envelope(struct submission *sub, struct ipc_in *in)
 	if (hold_until_s > (uint64_t)item->next_try_s &&
 	    hold_until_s < INT64_MAX)
 		item->next_try_s = (int64_t)hold_until_s;
+}
+
+/* What the verdict says about the queue itself. False: it says nothing that
+ * can be understood. */
+static bool
+take_verdict(struct submission *sub)
+{
+	struct verdict verdict;
+
+	if (sub->item.verdict.len == 0)
+		return true;
+	if (verdict_decode(sub->item.verdict, sub->arena, &verdict, NULL) !=
+	    0)
+		return false;
+	sub->item.is_held = verdict.action == VERDICT_QUARANTINE;
+	return true;
 }
 
 void
@@ -212,6 +230,10 @@ accept_submit(struct acceptor *acceptor, struct ipc_req *req,
 	if (want != pending->len || want == 0 ||
 	    sub->item.sha256.len != 32) {
 		submission_fail(sub, ERR_TEMP, "recipients are missing");
+		return;
+	}
+	if (!take_verdict(sub)) {
+		submission_fail(sub, ERR_TEMP, "the verdict is malformed");
 		return;
 	}
 	rc = queue_store_reserve(env->store, &sub->item.id, &err);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/when.h"
+#include "filter/verdict.h"
 #include "ipc/links.h"
 
 #define PAGE_ITEMS 64
@@ -68,6 +69,23 @@ show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt)
 	    json_time(item->next_try_s) : json_null());
 }
 
+/* What the filter said; null for what it was not asked about. */
+static json_t *
+show_verdict(const struct queue_item *item)
+{
+	struct arena *arena = arena_new(0);
+	json_t *shown = json_null();
+	struct verdict verdict;
+
+	if (item->verdict.len != 0 && verdict_decode(item->verdict, arena,
+	    &verdict, NULL) == 0)
+		shown = json_pack("{s:s, s:o}", "action",
+		    verdict_action_name(verdict.action), "reason",
+		    json_text(verdict.reason));
+	arena_free(&arena);
+	return shown;
+}
+
 static json_t *
 show_item(const struct queue_admin *admin, const struct queue_item *item,
     size_t rcpts_max)
@@ -78,7 +96,7 @@ show_item(const struct queue_admin *admin, const struct queue_item *item,
 	for (i = 0; i < item->rcpts_len && i < rcpts_max; i++)
 		json_array_append_new(rcpts, show_rcpt(item,
 		    &item->rcpts[i]));
-	return json_pack("{s:o, s:o, s:I, s:o, s:o, s:b, s:I, s:b, s:I, s:o}",
+	return json_pack("{s:o, s:o, s:I, s:o, s:o, s:b, s:I, s:b, s:I, s:o, s:o}",
 	    "id", json_id(item->id), "sender", json_text(item->sender),
 	    "size", (json_int_t)(item->size_octets + item->trace.len),
 	    "arrived", json_time((int64_t)(item->arrived_us / 1000000)),
@@ -87,7 +105,7 @@ show_item(const struct queue_admin *admin, const struct queue_item *item,
 	    "tries", (json_int_t)item->tries,
 	    "active", (int)schedule_is_active(admin->schedule, item->id),
 	    "recipient_count", (json_int_t)item->rcpts_len,
-	    "recipients", rcpts);
+	    "verdict", show_verdict(item), "recipients", rcpts);
 }
 
 static void

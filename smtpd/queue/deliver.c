@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/when.h"
+#include "filter/verdict.h"
 #include "mail/summary.h"
 
 /* ---- for all parts ---- */
@@ -341,6 +342,15 @@ begin(struct work *work)
 	work_route(work);
 }
 
+static bool
+is_junk(const struct queue_item *item, struct arena *arena)
+{
+	struct verdict verdict;
+
+	return item->verdict.len != 0 && verdict_decode(item->verdict, arena,
+	    &verdict, NULL) == 0 && verdict.action == VERDICT_JUNK;
+}
+
 void
 deliver_item(const struct deliver_env *env, struct arena *arena,
     const struct queue_item *item, int blob_fd, deliver_done *done, void *ctx)
@@ -356,6 +366,7 @@ deliver_item(const struct deliver_env *env, struct arena *arena,
 	work->ctx = ctx;
 	work->trace = arena_printf(arena, "Return-Path: <%.*s>\r\n%.*s",
 	    STR_FMT(item->sender), STR_FMT(item->trace));
+	work->is_junk = is_junk(item, arena);
 	if (!env->is_discard) {
 		begin(work);
 		return;

@@ -132,6 +132,7 @@ send_frame(struct work *work, size_t from, size_t to)
 	ipc_put_u64(out, work->item.size_octets);
 	ipc_put_str(out, work->item.sha256);
 	ipc_put_u64(out, work->item.arrived_us);
+	ipc_put_bool(out, work->is_junk);
 	for (i = from; i < to; i++) {
 		/* Number, length and tags of one more row; at least one. */
 		if (i != from &&

@@ -71,6 +71,7 @@ fill_item(struct own *own, struct str sha256, uint64_t size)
 	item->sender = STR("");
 	item->flags = own->mail.flags;
 	item->trace = STR("");
+	item->verdict = STR("");
 	item->summary = STR("");
 	item->size_octets = size;
 	item->sha256 = arena_str(own->arena, sha256);

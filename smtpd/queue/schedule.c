@@ -193,12 +193,14 @@ void
 schedule_accept(struct schedule *s, struct arena *arena,
     const struct queue_item *item, int blob_fd)
 {
-	if (!s->is_paused && table_count(s->active) < ACTIVE_MAX &&
-	    item->next_try_s <= when_wall_s()) {
+	if (!item->is_held && !s->is_paused &&
+	    table_count(s->active) < ACTIVE_MAX && item->next_try_s <=
+	    when_wall_s()) {
 		begin(s, arena, item, blob_fd);
 		return;
 	}
-	schedule_set(s, item->id, item->next_try_s);
+	if (!item->is_held)
+		schedule_set(s, item->id, item->next_try_s);
 	if (blob_fd != -1)
 		(void)close(blob_fd);
 	arena_free(&arena);

@@ -39,11 +39,11 @@ static const char *const statements[STATEMENTS] = {
 	    "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 	[ITEM_ADD] = "INSERT INTO item (id, sender, sender_account, flags, "
 	    "trace, summary, size, sha256, client, arrived_us, next_try_s, "
-	    "tries, is_held, envid) VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-	    "?10, ?11, ?12, 0, 0, ?13)",
+	    "tries, is_held, envid, verdict) VALUES (?2, ?3, ?4, ?5, ?6, ?7, "
+	    "?8, ?9, ?10, ?11, ?12, 0, ?13, ?14, ?15)",
 	[ITEM_GET] = "SELECT sender, sender_account, flags, trace, summary, "
 	    "size, sha256, client, arrived_us, next_try_s, tries, is_held, "
-	    "envid FROM item WHERE id = ?2",
+	    "envid, verdict FROM item WHERE id = ?2",
 	[ITEM_DELETE] = "DELETE FROM item WHERE id = ?2",
 	[ITEM_SCHEDULE] = "UPDATE item SET next_try_s = ?3, tries = ?4, "
 	    "is_held = ?5 WHERE id = ?2",
@@ -93,6 +93,8 @@ static const char *const migrations[] = {
 	"UPDATE rcpt SET state = 3 WHERE state = 4;"
 	"UPDATE item SET next_try_s = arrived_us / 1000000 "
 	" WHERE next_try_s = 9223372036854775807;",
+
+	"ALTER TABLE item ADD COLUMN verdict BLOB NOT NULL DEFAULT x'';",
 };
 
 static const struct db_schema schema = {
@@ -424,7 +426,9 @@ queue_store_add(struct queue_store *store, const struct queue_item *item,
 	db_bind_str(q, 10, item->client);
 	db_bind_u64(q, 11, item->arrived_us);
 	db_bind_i64(q, 12, item->next_try_s);
-	db_bind_str(q, 13, item->envid);
+	db_bind_u64(q, 13, item->is_held);
+	db_bind_str(q, 14, item->envid);
+	db_bind_blob(q, 15, item->verdict);
 	rc = db_run(&q, err);
 	for (i = 0; rc == 0 && i < item->rcpts_len; i++)
 		rc = rcpt_add(store, item->id, &item->rcpts[i], err);
@@ -592,6 +596,7 @@ queue_store_get(struct queue_store *store, uint64_t id, struct arena *arena,
 		item.tries = db_col_u64(q, 10);
 		item.is_held = db_col_bool(q, 11);
 		item.envid = arena_str(arena, db_col_str(q, 12));
+		item.verdict = arena_str(arena, db_col_blob(q, 13));
 		if (item.sha256.len != 32)
 			db_query_corrupt(q, "hash");
 	}

@@ -54,6 +54,7 @@ struct queue_item {
 	uint64_t sender_account;
 	uint64_t flags;			/* enum queue_flag */
 	struct str trace;
+	struct str verdict;		/* filter/verdict.h, or empty */
 	struct str summary;
 	uint64_t size_octets;
 	struct str sha256;

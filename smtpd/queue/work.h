@@ -48,6 +48,7 @@ struct work {
 	deliver_done *done;
 	void *ctx;
 	struct str trace;		/* Return-Path and the item's own */
+	bool is_junk;			/* so says the verdict */
 
 	/* route.c */
 	bool *is_routed;		/* per recipient */

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import socket
 import ssl
@@ -43,12 +44,13 @@ def is_asan_note(entry):
 class Instance:
     """start() -> ... -> destroy(). Accounts by account()."""
 
-    def __init__(self, demo=False, base=None, config=None):
+    def __init__(self, demo=False, base=None, config=None, zones=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="hk-", dir=base))
         self.dir.chmod(0o755)
         self.offset = free_offset()
         self.demo = demo
         self.config = config or {}
+        self.zones = zones or {}
         self.passwords = {}
 
     # ---- life ----
@@ -64,10 +66,11 @@ class Instance:
         args = ["--port-offset", str(self.offset)]
         if not self.demo:
             args.append("--no-demo")
-        if self.config and not (self.dir / "hikyaku.conf").exists():
+        if (self.config or self.zones) and not (self.dir / "hikyaku.conf").exists():
             self.quickstart(*args)
             self.stop()
             self.configure(self.config)
+            self.configure_zones(self.zones)
         self.quickstart(*args)
         if self.demo:
             for line in (self.dir / "sign-in.txt").read_text().splitlines():
@@ -81,6 +84,15 @@ class Instance:
                  if line.split("=")[0].strip() not in settings]
         lines += [f'{key} = "{value}"' for key, value in settings.items()]
         path.write_text("\n".join(lines) + "\n")
+
+    def configure_zones(self, zones):
+        """listener -> zone"""
+        path = self.dir / "hikyaku.conf"
+        text = path.read_text()
+        for listener, zone in zones.items():
+            text, n = re.subn(r'(?s)(listener %s \{.*?zone = )"[^"]*"' % listener, r'\1"%s"' % zone, text, count=1)
+            assert n == 1, listener
+        path.write_text(text)
 
     def stop(self):
         self.quickstart("stop")

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: ISC */
+#include "filterd/judge/job.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/when.h"
+#include "filterd/judge/checks.h"
+#include "ipc/values.h"
+#include "mail/view.h"
+
+#define READ_OCTETS 65536U
+#define QUESTIONS_MAX 32U
+#define DNS_DEADLINE_MS 12000U
+/* The answer has to travel, and smtpd to read it. */
+#define MARGIN_MS 250U
+
+struct question {
+	struct list node;
+	struct job *job;
+	struct str name;
+	unsigned type;
+	uint32_t call;
+};
+
+struct job_impl {
+	const struct job_env *env;
+	struct ipc_req *req;
+	struct arena *arena;
+	struct ev *ev;
+	struct envelope envelope;
+	struct mail_view view;		/* without a trace */
+	uint64_t at;
+	struct checks *checks;		/* NULL: nothing is to be found out */
+	struct answers *answers;
+	struct list questions;		/* asked and not answered */
+	size_t questions_len;
+	size_t asked;
+	bool is_late;
+	struct loop_timer timer;
+	uint64_t started_ms;
+	uint64_t read_ms;		/* when it was read */
+	char buffer[READ_OCTETS];
+};
+
+/* ---- end ---- */
+
+static void
+job_free(struct job *job)
+{
+	struct job_impl *impl = job->impl;
+	const struct job_env *env = impl->env;
+	struct question *question, *tmp;
+	struct arena *arena = impl->arena;
+
+	list_each(question, tmp, &impl->questions, struct question, node)
+		ipc_cancel(env->dnsd, question->call);
+	loop_timer_fini(&impl->timer);
+	checks_free(&impl->checks);
+	answers_free(&impl->answers);
+	(void)close(impl->view.fd);
+	ev_free(&impl->ev);
+	list_del(&job->turn);
+	env->done(env->ctx, job);
+	arena_free(&arena);
+	free(impl);
+	free(job);
+}
+
+void
+job_abort(struct job *job, const char *why)
+{
+	ev_warn(job->impl->ev, "filter.message.unjudged",
+	    EV_CSTR(reason, why));
+	ipc_reply_err(job->impl->req, ERR_TEMP, "%s", why);
+	job_free(job);
+}
+
+/* The results of a method, for the log: "pass a.test, fail b.test". */
+static struct str
+results_text(struct job_impl *impl, const struct verdict *verdict,
+    const char *method)
+{
+	struct str text = STR("");
+	size_t i;
+
+	for (i = 0; i < verdict->auth_len; i++) {
+		const struct verdict_auth *auth = &verdict->auth[i];
+
+		if (strcmp(verdict_method_name(auth->method), method) != 0)
+			continue;
+		text = arena_printf(impl->arena, "%.*s%s%s %.*s",
+		    STR_FMT(text), text.len != 0 ? ", " : "",
+		    mailauth_result_name(auth->result),
+		    STR_FMT(auth->identity));
+	}
+	return text;
+}
+
+static void
+log_verdict(struct job_impl *impl, const struct verdict *verdict)
+{
+	uint64_t now = when_mono_ms();
+
+	ev_info(impl->ev, "filter.message.judged",
+	    EV_CSTR(status, verdict_action_name(verdict->action)),
+	    EV_STR(reason, verdict->reason),
+	    EV_STR(spf, results_text(impl, verdict, "spf")),
+	    EV_STR(dkim, results_text(impl, verdict, "dkim")),
+	    EV_STR(dmarc, results_text(impl, verdict, "dmarc")),
+	    EV_STR(arc, results_text(impl, verdict, "arc")),
+	    EV_U64(size, impl->view.blob_size),
+	    EV_U64(count, impl->asked),
+	    EV_U64(read_ms, impl->read_ms - impl->started_ms),
+	    EV_U64(dns_ms, now - impl->read_ms),
+	    EV_U64(ms, now - impl->started_ms));
+}
+
+static void
+answer(struct job *job)
+{
+	struct job_impl *impl = job->impl;
+	struct verdict verdict = { .action = VERDICT_DELIVER };
+	struct ipc_out *out;
+	struct buf buf;
+
+	if (impl->checks != NULL) {
+		checks_verdict(impl->checks, &verdict);
+		log_verdict(impl, &verdict);
+	}
+	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
+	verdict_encode(&verdict, &buf);
+	out = ipc_reply_begin(impl->req);
+	ipc_put_str(out, buf_str(&buf));
+	ipc_reply_end(out, -1);
+	buf_fini(&buf);
+	job_free(job);
+}
+
+/* ---- the DNS ---- */
+
+static void go_on(struct job *job);
+
+static void
+put_failure(struct job_impl *impl, struct str name, unsigned type)
+{
+	struct answer answer = { .rcode = DNS_R_SERVFAIL };
+
+	answers_put(impl->answers, name, type, &answer);
+}
+
+static void
+put_answer(struct question *question, struct ipc_in *in)
+{
+	struct str rdata[ANSWERS_RDATA_MAX];
+	struct answer answer = { .rdata = rdata };
+
+	answer.rcode = (unsigned)ipc_get_u64(in);
+	answer.is_secure = ipc_get_bool(in);
+	answer.is_bogus = ipc_get_bool(in);
+	(void)ipc_get_u64(in);
+	(void)ipc_get_str(in);
+	while (ipc_more(in) && answer.rdata_len < ANSWERS_RDATA_MAX)
+		rdata[answer.rdata_len++] = ipc_get_str(in);
+	answers_put(question->job->impl->answers, question->name,
+	    question->type, &answer);
+}
+
+static void
+on_answer(void *ctx, int code, struct ipc_in *in)
+{
+	struct question *question = ctx;
+	struct job *job = question->job;
+
+	list_del(&question->node);
+	job->impl->questions_len--;
+	if (code == 0)
+		put_answer(question, in);
+	else
+		put_failure(job->impl, question->name, question->type);
+	go_on(job);
+}
+
+static void
+ask(struct job *job, struct str name, unsigned type)
+{
+	struct job_impl *impl = job->impl;
+	struct question *question = arena_new_of(impl->arena,
+	    struct question);
+	struct ipc_out *out = ipc_begin(impl->env->dnsd, DNS_QUERY);
+
+	question->job = job;
+	question->name = name;
+	question->type = type;
+	list_add(&impl->questions, &question->node);
+	impl->questions_len++;
+	impl->asked++;
+	ipc_put_str(out, name);
+	ipc_put_u64(out, type);
+	question->call = ipc_call(out, -1, DNS_DEADLINE_MS, on_answer,
+	    question);
+}
+
+/* Ask what is wanted, as far as there is room. */
+static void
+ask_wanted(struct job *job)
+{
+	struct job_impl *impl = job->impl;
+	struct str name;
+	unsigned type;
+
+	while (impl->questions_len < QUESTIONS_MAX &&
+	    answers_next_wanted(impl->answers, &name, &type)) {
+		if (impl->is_late)
+			put_failure(impl, name, type);
+		else
+			ask(job, name, type);
+	}
+}
+
+/* The message is read: everything that can be known now. */
+static void
+go_on(struct job *job)
+{
+	struct job_impl *impl = job->impl;
+
+	ask_wanted(job);
+	/* What was asked together is looked at together. */
+	while (impl->questions_len == 0) {
+		if (checks_run(impl->checks, impl->answers) ==
+		    MAILAUTH_DONE) {
+			answer(job);
+			return;
+		}
+		ask_wanted(job);
+	}
+}
+
+/* ---- reading ---- */
+
+static int
+read_part(struct job_impl *impl, bool *is_end_r, struct err *err)
+{
+	size_t total = 0, len;
+	int rc;
+
+	*is_end_r = false;
+	while (total < JOB_STEP_OCTETS) {
+		rc = mail_view_read(&impl->view, impl->at, impl->buffer,
+		    sizeof(impl->buffer), &len, err);
+		if (rc == 0 && len == 0) {
+			*is_end_r = true;
+			return 0;
+		}
+		if (rc == 0)
+			rc = checks_feed(impl->checks, impl->buffer, len,
+			    err);
+		if (rc != 0)
+			return rc;
+		impl->at += len;
+		total += len;
+	}
+	return 0;
+}
+
+void
+job_step(struct job *job)
+{
+	struct job_impl *impl = job->impl;
+	struct err err = ERR_INIT;
+	bool is_end;
+
+	list_del(&job->turn);
+	if (impl->checks == NULL) {
+		answer(job);
+		return;
+	}
+	if (read_part(impl, &is_end, &err) != 0) {
+		job_abort(job, err_text(&err));
+		return;
+	}
+	if (!is_end) {
+		impl->env->wants_turn(impl->env->ctx, job);
+		return;
+	}
+	impl->read_ms = when_mono_ms();
+	checks_end(impl->checks);
+	go_on(job);
+}
+
+static void
+on_late(void *arg)
+{
+	struct job *job = arg;
+	struct job_impl *impl = job->impl;
+	struct question *question, *tmp;
+
+	impl->is_late = true;
+	if (impl->read_ms == 0) {
+		job_abort(job, "not read in time");
+		return;
+	}
+	list_each(question, tmp, &impl->questions, struct question, node) {
+		ipc_cancel(impl->env->dnsd, question->call);
+		list_del(&question->node);
+		put_failure(impl, question->name, question->type);
+	}
+	impl->questions_len = 0;
+	go_on(job);
+}
+
+/* ---- begin ---- */
+
+static void
+take_envelope(struct job_impl *impl, struct ipc_in *in, uint64_t flags)
+{
+	struct envelope *envelope = &impl->envelope;
+	struct arena *arena = impl->arena;
+	struct str session = ipc_get_str(in);
+
+	envelope->flags = flags;
+	envelope->protocol = arena_str(arena, ipc_get_str(in));
+	envelope->zone = arena_str(arena, ipc_get_str(in));
+	envelope->client = arena_str(arena, ipc_get_str(in));
+	envelope->helo = arena_str(arena, ipc_get_str(in));
+	envelope->sender = arena_str(arena, ipc_get_str(in));
+	envelope->hostname = arena_str(arena, impl->env->hostname);
+	envelope->now_s = when_wall_s();
+	envelope->refuses_spf_fail = impl->env->refuses_spf_fail;
+	ev_put_str(impl->ev, LOG_K_session, session);
+	ev_put_str(impl->ev, LOG_K_remote, envelope->client);
+	ev_put_str(impl->ev, LOG_K_sender, envelope->sender);
+}
+
+static struct job *
+job_alloc(const struct job_env *env, struct ipc_req *req)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	invariant(job != NULL);
+	job->impl = calloc(1, sizeof(*job->impl));
+	invariant(job->impl != NULL);
+	list_init(&job->node);
+	list_init(&job->turn);
+	job->impl->env = env;
+	job->impl->req = req;
+	job->impl->arena = arena_new(0);
+	job->impl->ev = ev_new(NULL);
+	job->impl->started_ms = when_mono_ms();
+	list_init(&job->impl->questions);
+	loop_timer_init(&job->impl->timer, env->loop, on_late, job);
+	return job;
+}
+
+struct job *
+job_new(const struct job_env *env, struct ipc_req *req, struct ipc_in *in)
+{
+	uint64_t deadline_ms = ipc_get_u64(in), flags = ipc_get_u64(in);
+	uint64_t size = ipc_get_u64(in);
+	struct job *job = job_alloc(env, req);
+	struct job_impl *impl = job->impl;
+
+	take_envelope(impl, in, flags);
+	impl->view = mail_view_of_fd(STR_NONE, ipc_take_fd(in), size);
+	if (deadline_ms <= impl->started_ms + MARGIN_MS) {
+		/* Nobody waits for it any more. */
+		loop_timer_start(&impl->timer, 0);
+		return job;
+	}
+	loop_timer_start(&impl->timer, deadline_ms - impl->started_ms -
+	    MARGIN_MS);
+	if (checks_wanted(&impl->envelope)) {
+		impl->checks = checks_new(&impl->envelope, impl->arena);
+		impl->answers = answers_new();
+	}
+	env->wants_turn(env->ctx, job);
+	return job;
+}

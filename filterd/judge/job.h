@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * job: one message that is being judged.
+ *
+ * Story. A job is made from a request with the blob's descriptor. It reads
+ * the message in steps, taking turns with the other jobs, and feeds it to the
+ * checks. Then it asks dnsd for all the names the checks want, at most
+ * QUESTIONS_MAX at a time, and runs them again when the answers are there.
+ * At the end it answers with the verdict and logs how long each part took.
+ *
+ * The hard case: the deadline comes first. What the DNS has not answered by
+ * then counts as a failure of the DNS, so that there is a verdict in time
+ * (temperror), which is more than none. A message that was not even read by
+ * then gets no verdict.
+ *
+ * Lifetime.   job_new() -> the done callback, once, when it has answered.
+ * Ownership.  The job owns the descriptor.
+ * Units.      Milliseconds of the monotonic clock.
+ * Errors.     Answered to the client as ERR_TEMP.
+ * Blocking.   Reads of a local file, JOB_STEP_OCTETS at a time.
+ * Process.    filterd.
+ */
+#ifndef JUDGE_JOB_H
+#define JUDGE_JOB_H
+
+#include "base/list.h"
+#include "ipc/links.h"
+
+#define JOB_STEP_OCTETS (256U << 10)
+
+struct job;
+
+struct job_env {
+	struct loop *loop;
+	struct ipc_link *dnsd;
+	struct str hostname;
+	bool refuses_spf_fail;
+	/* Has more to read: call job_step() when it is its turn. */
+	void (*wants_turn)(void *ctx, struct job *job);
+	void (*done)(void *ctx, struct job *job);
+	void *ctx;
+};
+
+struct job {
+	struct list node;	/* the env's */
+	struct list turn;	/* the env's: linked while it wants a turn */
+	struct job_impl *impl;
+};
+
+/* Takes the request over; in is FILTER_JUDGE's. */
+struct job *job_new(const struct job_env *env, struct ipc_req *req,
+    struct ipc_in *in);
+
+/* Read the next part. */
+void job_step(struct job *job);
+
+/* Give up: the client hears ERR_TEMP, and done is called. */
+void job_abort(struct job *job, const char *why);
+
+#endif

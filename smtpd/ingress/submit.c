@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: ISC */
+/* submit: a message and its envelope, on to the queue. */
+#include "smtpd/ingress/message_int.h"
+
+#include "base/when.h"
+#include "mail/build.h"
+
+#define SUBMIT_DEADLINE_MS 120000
+#define RCPT_OVERHEAD 24
+#define ENVELOPE_OVERHEAD 1024		/* numbers, tags, lengths */
+#define TRACE_MAX 16384
+
+static void
+on_submitted(void *ctx, int code, struct ipc_in *in)
+{
+	struct message *message = ctx;
+	char text[64];
+	uint64_t id;
+
+	if (!message_answered(message))
+		return;
+	if (code == ERR_LIMIT) {
+		message_answer(message, 452, "4.3.1", "the disk is full");
+	} else if (code != 0) {
+		message_answer(message, 451, "4.3.0", "try again later");
+	} else {
+		id = ipc_get_u64(in);
+		ev_info(message->session->ev, "smtp.message.accepted",
+		    EV_U64(queue_id, id),
+		    EV_U64(size, message->blob_octets));
+		(void)snprintf(text, sizeof(text), "queued as %llu",
+		    (unsigned long long)id);
+		message_answer(message, 250, "2.0.0", text);
+	}
+}
+
+static size_t
+rcpt_room(const struct recipient *rcpt)
+{
+	return rcpt->address.len + rcpt->orcpt.len + RCPT_OVERHEAD;
+}
+
+static void
+put_rcpt(struct ipc_out *out, const struct recipient *rcpt)
+{
+	ipc_put_str(out, rcpt->address);
+	ipc_put_u64(out, rcpt->notify);
+	ipc_put_str(out, rcpt->orcpt);
+}
+
+/* Recipients that do not fit beside the rest go ahead in frames of their
+ * own. Returns the first that is left. */
+static struct list *
+send_rcpts_ahead(struct message *message, uint64_t tx_id, size_t room)
+{
+	struct transaction *tx = &message->session->tx;
+	struct list *node, *left = tx->recipients.next;
+	struct ipc_out *out = NULL;
+	struct recipient *rcpt;
+	size_t need = 0;
+
+	for (node = left; node != &tx->recipients; node = node->next)
+		need += rcpt_room(list_entry(node, struct recipient, node));
+	while (need > room && left != &tx->recipients) {
+		out = ipc_begin(message_link(message, "queued"), QUEUE_RCPTS);
+		ipc_put_u64(out, tx_id);
+		for (; left != &tx->recipients; left = left->next) {
+			rcpt = list_entry(left, struct recipient, node);
+			if (ipc_room(out) < rcpt_room(rcpt))
+				break;
+			put_rcpt(out, rcpt);
+			need -= rcpt_room(rcpt);
+		}
+		(void)ipc_send(out, -1);
+	}
+	return left;
+}
+
+static void
+put_trace(struct message *message, struct buf *trace)
+{
+	struct session *session = message->session;
+	const struct hygiene_notes *notes = hygiene_notes(message->hygiene);
+	struct mail_date date = { .s = when_wall_s() };
+	struct build_received received = {
+		.helo = str_of(session->helo),
+		.remote_ip = conn_remote(session->conn),
+		.by = session->ingress->hostname,
+		.is_lmtp = session->role == ROLE_LMTP,
+		.has_esmtp = session->has_ehlo,
+		.has_tls = conn_has_tls(session->conn),
+		.has_auth = session->account != 0,
+		.has_utf8 = (session->tx.flags & QUEUE_F_UTF8) != 0,
+		.tls = conn_tls_text(session->conn),
+		.date = date,
+	};
+	char id[64];
+
+	(void)snprintf(id, sizeof(id), "%llx.%llx",
+	    (unsigned long long)session->id,
+	    (unsigned long long)when_wall_us());
+	received.id = str_of(id);
+	if (session->tx.recipients_len == 1)
+		received.recipient = list_entry(session->tx.recipients.next,
+		    struct recipient, node)->address;
+	build_received(trace, &received);
+	if (session->role != ROLE_SUBMISSION)
+		return;
+	/* RFC 6409 section 8.2 and 8.3. */
+	if (!notes->has_date)
+		build_date(trace, date);
+	if (!notes->has_message_id)
+		build_message_id(trace, str_of(id),
+		    session->ingress->hostname);
+}
+
+void
+message_submit(struct message *message)
+{
+	struct session *session = message->session;
+	uint64_t tx_id = ++session->ingress->next_tx;
+	struct list *left;
+	struct buf trace, summary;
+	struct ipc_out *out;
+	uint64_t flags;
+	size_t others;
+
+	buf_init(&trace, TRACE_MAX);
+	buf_init(&summary, IPC_PAYLOAD_MAX);
+	/* RFC 8601 section 5: above our own Received. */
+	buf_add_str(&trace, message->fields);
+	put_trace(message, &trace);
+	others = trace.len + message->verdict.len + session->tx.sender.len +
+	    session->tx.envid.len + ENVELOPE_OVERHEAD;
+	/* A summary that does not fit is made by the account process. */
+	if (summary_encode(scan_end(message->scan), &summary) != 0 ||
+	    summary.len > IPC_PAYLOAD_MAX - others)
+		buf_reset(&summary);
+	left = send_rcpts_ahead(message, tx_id, IPC_PAYLOAD_MAX - others -
+	    summary.len);
+	flags = session->tx.flags |
+	    (session->account != 0 ? QUEUE_F_SUBMISSION : 0U);
+	/* RFC 8689 section 4: REQUIRETLS is stronger than the field. */
+	if (hygiene_notes(message->hygiene)->has_tls_optional &&
+	    (flags & QUEUE_F_REQUIRETLS) == 0)
+		flags |= QUEUE_F_TLS_OPTIONAL;
+	out = ipc_begin(message_link(message, "queued"), QUEUE_SUBMIT);
+	ipc_put_u64(out, tx_id);
+	ipc_put_str(out, session->tx.sender);
+	ipc_put_u64(out, session->account);
+	ipc_put_u64(out, flags);
+	ipc_put_str(out, session->tx.envid);
+	ipc_put_u64(out, session->tx.hold_until_s);
+	ipc_put_str(out, buf_str(&trace));
+	ipc_put_str(out, message->verdict);
+	ipc_put_str(out, buf_str(&summary));
+	ipc_put_u64(out, message->blob_octets);
+	ipc_put_str(out, str_make(message->sha256, 32));
+	ipc_put_str(out, conn_remote(session->conn));
+	ipc_put_u64(out, session->tx.recipients_len);
+	for (; left != &session->tx.recipients; left = left->next)
+		put_rcpt(out, list_entry(left, struct recipient, node));
+	session_wait(session);
+	(void)ipc_call(out, message->read_fd, SUBMIT_DEADLINE_MS,
+	    on_submitted, message);
+	buf_fini(&trace);
+	buf_fini(&summary);
+}

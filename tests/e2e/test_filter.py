@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: ISC
+"""filterd through a running instance: senders' identities against a real name server with signed zones, verdicts and
+what becomes of them, and mail while nobody judges it."""
+import email
+import os
+import re
+import signal
+import smtplib
+import threading
+import time
+
+import pytest
+
+from dnsserver import DnsServer
+from instance import Instance
+from test_roundtrip import imap
+
+HOST = "mail.example.test"
+ZONES = {
+    "good.test": '@ IN TXT "v=spf1 ip4:127.0.0.1 ip6:::1 -all"',
+    "other.test": '@ IN TXT "v=spf1 ip4:192.0.2.1 -all"',
+    "soft.test": '@ IN TXT "v=spf1 ip4:192.0.2.1 ~all"',
+    "neutral.test": '@ IN TXT "v=spf1 ?all"',
+    "wrong.test": '@ IN TXT "v=spf1 ipv4:127.0.0.1 -all"',
+    "deep.test": "\n".join(['@ IN TXT "v=spf1 include:i1.deep.test -all"'] + [
+        f'i{n} IN TXT "v=spf1 include:i{n + 1}.deep.test -all"' for n in range(1, 14)]),
+    "ring.test": '@ IN TXT "v=spf1 include:ring.test -all"',
+    "silent.test": '@ IN TXT "v=spf1 ip4:127.0.0.1 -all"',
+    "none.test": "@ IN A 192.0.2.1",
+    "host.test": '@ IN TXT "v=spf1 ip4:127.0.0.1 -all"',
+}
+BUDGET_S = 2
+
+
+@pytest.fixture(scope="module")
+def dns():
+    with DnsServer(ZONES, bogus=["silent.test"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hk(dns):
+    instance = Instance(config=dns.settings(filter_budget=f"{BUDGET_S}s", rate_connections="100000",
+                                            rate_messages="100000", connections_per_address="500"),
+                        zones={"smtp": "internet"}).start()
+    try:
+        instance.domain("example.test", "--mailbox-size", "10G", "--ids", "100")
+        instance.domain("lax.test", "--filter-unavailable", "accept")
+        for address in ("alice@example.test", "bob@example.test", "carol@lax.test"):
+            instance.account(address)
+        yield instance
+        instance.assert_clean_log()
+    finally:
+        instance.destroy()
+
+
+def message(subject, sender="a@good.test", head="", text="hello"):
+    return f"{head}From: {sender}\r\nTo: alice@example.test\r\nSubject: {subject}\r\n" \
+           f"Date: Mon, 02 Nov 2026 10:00:00 +0900\r\nMessage-ID: <{subject}@good.test>\r\n\r\n{text}\r\n".encode()
+
+
+def send(hk, data, sender="a@good.test", to=("alice@example.test",), helo="client.host.test"):
+    """(code, text) of the end of data."""
+    with smtplib.SMTP("127.0.0.1", hk.port("smtp"), local_hostname=helo, timeout=60) as smtp:
+        smtp.ehlo(helo)
+        assert smtp.mail(sender)[0] == 250
+        for recipient in to:
+            assert smtp.rcpt(recipient)[0] == 250
+        code, text = smtp.data(data)
+        return code, text.decode()
+
+
+def find(hk, subject, user="alice@example.test", mailbox="INBOX", seconds=20):
+    """The message of that subject, parsed; None when it is not there in time."""
+    m = imap(hk, user)
+    deadline = time.monotonic() + seconds
+    try:
+        while True:
+            assert m.select(mailbox, readonly=True)[0] == "OK"
+            numbers = m.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
+            if numbers:
+                return email.message_from_bytes(m.fetch(numbers[0], "(BODY.PEEK[])")[1][0][1])
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.05)
+    finally:
+        m.logout()
+
+
+def results(msg):
+    """Our Authentication-Results on one line."""
+    ours = [" ".join(v.split()) for v in msg.get_all("Authentication-Results", []) if v.split(";")[0].strip() == HOST]
+    assert len(ours) <= 1, ours
+    return ours[0] if ours else None
+
+
+def pause(hk, name):
+    pid, = hk.processes()[name]
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+# ---- SPF ----
+
+@pytest.mark.parametrize("domain,want", [
+    ("good.test", "pass"), ("other.test", "fail"), ("soft.test", "softfail"), ("neutral.test", "neutral"),
+    ("none.test", "none"), ("no-such.test", "none"), ("wrong.test", "permerror"), ("deep.test", "permerror"),
+    ("ring.test", "permerror"), ("silent.test", "temperror")])
+def test_spf(hk, domain, want):
+    """Every result is told, and none alone refuses mail."""
+    subject = f"spf-{domain}"
+    assert send(hk, message(subject, f"a@{domain}"), f"a@{domain}")[0] == 250
+    msg = find(hk, subject)
+    assert re.search(rf"\bspf={want}\b.*smtp\.mailfrom={domain}", results(msg)), results(msg)
+    # above our own Received, below what delivery adds
+    names = [name for name, _ in msg.items()]
+    assert names.index("Authentication-Results") < names.index("Received")
+
+
+def test_null_sender_goes_by_its_helo_name(hk):
+    assert send(hk, message("null-sender"), "", helo="host.test")[0] == 250
+    assert "spf=pass smtp.helo=host.test" in results(find(hk, "null-sender"))
+
+
+def test_log_tells_how_long_it_took(hk):
+    assert send(hk, message("logged"))[0] == 250
+    entry = [e for e in hk.events("filter.message.judged") if e["sender"] == "a@good.test"][-1]
+    assert entry["status"] == "deliver" and entry["spf"].startswith("pass good.test")
+    assert 0 <= entry["read_ms"] <= entry["ms"] and 0 <= entry["dns_ms"] <= entry["ms"]
+
+
+# ---- fields that strangers write ----
+
+@pytest.mark.parametrize("name,head", [
+    ("plain", f"Authentication-Results: {HOST}; spf=pass\r\n"),
+    ("twice", f"Authentication-Results: {HOST}; dkim=pass\r\nAuthentication-Results: {HOST}; dmarc=pass\r\n"),
+    ("folded", f"Authentication-Results:\r\n {HOST};\r\n\tdkim=pass header.d=good.test\r\n"),
+    ("comment", f"authentication-results: (trust me) {HOST} (really) 1; dkim=pass\r\n"),
+    ("quoted", f'Authentication-Results: "{HOST}"; dkim=pass\r\n'),
+    ("case", f"AUTHENTICATION-RESULTS: {HOST.upper()}; dkim=pass\r\n"),
+    ("behind another", f"Authentication-Results: mx.elsewhere.test; spf=fail\r\n"
+                       f"Authentication-Results: {HOST}; spf=pass\r\n"),
+])
+def test_forged_results_are_dropped(hk, name, head):
+    """threats 18: wherever they stand, those with our name go; what others say stays."""
+    subject = f"forged-{name.replace(' ', '-')}"
+    assert send(hk, message(subject, "a@other.test", head), "a@other.test")[0] == 250
+    fields = find(hk, subject).get_all("Authentication-Results")
+    ours = [f for f in fields if "elsewhere" not in f]
+    assert len(ours) == 1 and "spf=fail" in ours[0] and "dkim=pass" not in ours[0], fields
+    assert len(fields) - len(ours) == head.count("elsewhere")
+
+
+@pytest.mark.parametrize("name,fields", [
+    ("none", ""), ("empty", "From: \r\n"), ("twice", "From: a@good.test\r\nFrom: b@other.test\r\n"),
+    ("twice in another case", "From: a@good.test\r\nfROM: b@other.test\r\n"),
+    ("a group", "From: friends: a@good.test, b@other.test;\r\n"), ("no address", "From: nobody\r\n"),
+    ("an encoded word", "From: =?utf-8?q?a=40good.test?=\r\n"),
+    ("two addresses in brackets", "From: <a@good.test><b@other.test>\r\n"),
+    ("a comment inside", "From: a@good.test(b@other.test\r\n"),
+    ("a NUL", "From: a@good.test\0<b@other.test>\r\n"),
+])
+def test_ambiguous_from_is_refused(hk, name, fields):
+    """threats 17: a From that readers could take for different people."""
+    subject = f"from-{name.replace(' ', '-')}"
+    code, text = send(hk, f"{fields}To: alice@example.test\r\nSubject: {subject}\r\n\r\nx\r\n".encode())
+    assert code == 550 and text.startswith("5.7.1 ") and "From" in text, (code, text)
+
+
+# ---- mail of our own ----
+
+def test_users_are_not_judged(hk):
+    with smtplib.SMTP("localhost", hk.port("submission"), timeout=60) as smtp:
+        smtp.starttls(context=hk.tls())
+        smtp.login("bob@example.test", hk.passwords["bob@example.test"])
+        smtp.sendmail("bob@example.test", ["alice@example.test"], message("of-a-user", "bob@example.test"))
+    msg = find(hk, "of-a-user")
+    assert msg is not None and results(msg) is None
+
+
+def test_lmtp_is_not_judged(hk):
+    with smtplib.LMTP("127.0.0.1", hk.port("lmtp"), timeout=60) as lmtp:
+        lmtp.sendmail("a@other.test", ["alice@example.test"], message("by-lmtp", "a@other.test"))
+    msg = find(hk, "by-lmtp")
+    assert msg is not None and results(msg) is None
+
+
+# ---- nobody judges ----
+
+def test_stopped_filter_puts_mail_off(hk):
+    pid = pause(hk, "filterd")
+    try:
+        started = time.monotonic()
+        code, text = send(hk, message("stopped"))
+        assert code == 451 and text.startswith("4.7.1 ")
+        assert BUDGET_S - 0.5 < time.monotonic() - started < BUDGET_S + 5
+        # A domain that would rather have it unfiltered has it so ...
+        assert send(hk, message("stopped-lax"), to=["carol@lax.test"])[0] == 250
+        # ... but not together with one that would not.
+        assert send(hk, message("stopped-both"), to=["carol@lax.test", "alice@example.test"])[0] == 451
+        msg = find(hk, "stopped-lax", "carol@lax.test")
+        assert msg is not None and results(msg) is None
+        assert [e for e in hk.events("smtp.message.unfiltered") if e["sender"] == "a@good.test"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert send(hk, message("running-again"))[0] == 250
+    assert "spf=pass" in results(find(hk, "running-again"))
+    assert find(hk, "stopped", seconds=0) is None and find(hk, "stopped-both", seconds=0) is None
+    assert find(hk, "stopped-both", "carol@lax.test", seconds=0) is None
+
+
+def test_killed_filter_puts_mail_off(hk):
+    """In the middle of a message: it waits for the DNS."""
+    dnsd, got = pause(hk, "dnsd"), []
+    try:
+        before = len(hk.events("process.died"))
+        thread = threading.Thread(target=lambda: got.append(send(hk, message("killed", "a@x1.good.test"),
+                                                                 "a@x1.good.test")))
+        thread.start()
+        time.sleep(0.5)
+        os.kill(hk.processes()["filterd"][0], signal.SIGKILL)
+        thread.join(30)
+        assert got and got[0][0] == 451, got
+    finally:
+        os.kill(dnsd, signal.SIGCONT)
+    died = hk.events("process.died")[before:]
+    assert [e["peer"] for e in died] == ["filterd"]
+    deadline = time.monotonic() + 20
+    while send(hk, message("after-kill"))[0] != 250:
+        assert time.monotonic() < deadline
+    assert "spf=pass" in results(find(hk, "after-kill"))
+    assert find(hk, "killed", seconds=0) is None
+    forget_death(hk)
+
+
+def forget_death(hk):
+    """assert_clean_log() need not see what the test itself did."""
+    log = hk.dir / "log/hikyaku.log"
+    lines = [line for line in log.read_text().splitlines(True) if '"process.died"' not in line]
+    with log.open("r+") as file:
+        file.writelines(lines)
+        file.truncate()
+
+
+def test_silent_dns_is_a_temporary_error(hk):
+    """There is a verdict inside the budget all the same."""
+    pid = pause(hk, "dnsd")
+    try:
+        started = time.monotonic()
+        assert send(hk, message("silent-dns", "a@x2.good.test"), "a@x2.good.test")[0] == 250
+        assert time.monotonic() - started < BUDGET_S + 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert "spf=temperror" in results(find(hk, "silent-dns"))
+
+
+# ---- many, and the settings ----
+
+def test_many_at_once(dns):
+    """More than there are jobs: all of them are judged."""
+    hk = Instance(config=dns.settings(filter_jobs="3", rate_connections="100000", connections_per_address="500",
+                                      workers_smtpd="2", workers_filterd="2"), zones={"smtp": "internet"}).start()
+    try:
+        hk.domain("example.test")
+        hk.account("alice@example.test")
+        codes = []
+        threads = [threading.Thread(target=lambda n=n: codes.append(send(hk, message(f"many-{n}"))[0]))
+                   for n in range(60)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert codes == [250] * 60
+        hk.wait_queue_empty()
+        judged = hk.events("filter.message.judged")
+        assert len(judged) == 60 and all(e["spf"].startswith("pass good.test") for e in judged)
+        hk.assert_clean_log()
+    finally:
+        hk.destroy()
+
+
+def test_filter_off(dns):
+    hk = Instance(config=dns.settings(filter="no"), zones={"smtp": "internet"}).start()
+    try:
+        hk.domain("example.test")
+        hk.account("alice@example.test")
+        pid = pause(hk, "filterd")
+        try:
+            assert send(hk, message("unasked"))[0] == 250
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert results(find(hk, "unasked")) is None
+        hk.assert_clean_log()
+    finally:
+        hk.destroy()
+
+
+def test_domain_settings(hk):
+    show = hk.cli_json("domain", "show", "example.test")
+    assert (show["dmarc"], show["filter_unavailable"]) == ("honour", "default")
+    assert hk.cli_json("domain", "show", "lax.test")["filter_unavailable"] == "accept"
+    hk.cli("domain", "set", "lax.test", "--dmarc", "mark")
+    show = hk.cli_json("domain", "show", "lax.test")
+    assert (show["dmarc"], show["filter_unavailable"]) == ("mark", "accept")
+    assert hk.cli("domain", "set", "lax.test", "--dmarc", "never", check=False).returncode == 1
+    assert hk.cli("domain", "set", "lax.test", "--filter-unavailable", "never", check=False).returncode == 1
+    # Who wants it otherwise gets a message of their own.
+    with smtplib.SMTP("127.0.0.1", hk.port("smtp"), timeout=60) as smtp:
+        smtp.ehlo("client.host.test")
+        smtp.mail("a@good.test")
+        assert smtp.rcpt("alice@example.test")[0] == 250
+        code, text = smtp.rcpt("carol@lax.test")
+        assert code == 452 and text.startswith(b"4.5.3 ")
+    hk.cli("domain", "set", "lax.test", "--dmarc", "honour")
