@@ -88,8 +88,8 @@ static void
 test_names(void **state)
 {
 	static const char *const bad[] = { "", "a..example", ".a", "a\\",
-		"a234567890123456789012345678901234567890123456789012345678"
-		"901234.example" };
+		("a23456789012345678901234567890123456789012345678901234567"
+		"8901234.example") };
 	struct answers *answers = answers_new();
 	const struct answer *got;
 	char text[300];
