@@ -21,6 +21,7 @@ struct directoryd {
 	struct arena *arena;	/* of one request */
 	const char *path;
 	int64_t quota_grace_s;
+	bool rewrites_senders;
 	struct list clients;
 };
 
@@ -76,9 +77,17 @@ verdict_of_mailbox(struct directoryd *d, const struct directory_leaf *leaf,
 	    DIR_V_FULL;
 }
 
+/* Who knows such an address may not use us to reach its owner: only what
+ * has no sender itself comes back that way. */
+static enum dir_verdict
+verdict_of_return(struct str sender)
+{
+	return sender.len == 0 ? DIR_V_LOCAL : DIR_V_DENIED;
+}
+
 static enum dir_verdict
 verdict_of(struct directoryd *d, const struct directory_leaf *leaves,
-    size_t n, uint64_t size)
+    size_t n, struct str sender, uint64_t size)
 {
 	enum dir_verdict verdict = DIR_V_UNKNOWN, mailbox;
 	size_t i;
@@ -93,6 +102,8 @@ verdict_of(struct directoryd *d, const struct directory_leaf *leaves,
 				verdict = mailbox;
 		} else if (leaves[i].kind == DIRECTORY_LEAF_REMOTE)
 			return DIR_V_LOCAL;
+		else if (leaves[i].kind == DIRECTORY_LEAF_RETURN)
+			return verdict_of_return(sender);
 		else if (leaves[i].kind == DIRECTORY_LEAF_DISABLED &&
 		    verdict == DIR_V_UNKNOWN)
 			verdict = DIR_V_DISABLED;
@@ -130,7 +141,6 @@ on_rcpt(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	int rc;
 
 	(void)sender_account;
-	(void)sender;
 	rc = directory_canon_recipient(d->arena, recipient, &canon, &err);
 	if (rc == 0) {
 		rc = directory_domain_of(d->dir, canon, d->arena, &domain,
@@ -138,7 +148,7 @@ on_rcpt(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		if (rc == 0 || str_rfind(canon, '@') == STR_NPOS) {
 			rc = directory_resolve(d->dir, canon, d->arena,
 			    &leaves, &n, &err);
-			verdict = verdict_of(d, leaves, n,
+			verdict = verdict_of(d, leaves, n, sender,
 			    ipc_get_u64(in));
 		} else if (rc == ERR_NOTFOUND) {
 			rc = 0;
@@ -200,6 +210,7 @@ static const struct {
 	[DIRECTORY_LEAF_DISABLED] = { DIR_R_REFUSED, "mailbox disabled" },
 	[DIRECTORY_LEAF_LOOP] = { DIR_R_REFUSED,
 	    "aliases and forwards go in circles or too deep" },
+	[DIRECTORY_LEAF_RETURN] = { DIR_R_REMOTE, NULL },
 };
 
 static void
@@ -272,6 +283,23 @@ on_route(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		refuse(req, rc, &err);
 	else
 		ipc_reply_end(out, -1);
+}
+
+static void
+on_forward(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	struct str via = ipc_get_str(in), sender = ipc_get_str(in);
+	struct err err = ERR_INIT;
+	struct ipc_out *out;
+
+	if (d->rewrites_senders && directory_sender_for(d->dir, via, sender,
+	    d->arena, &sender, &err) != 0)
+		ev_info(NULL, "directory.sender.kept", EV_STR(sender, sender),
+		    EV_ERR(&err));
+	out = ipc_reply_begin(req);
+	ipc_put_str(out, sender);
+	ipc_reply_end(out, -1);
 }
 
 /* ---- accounts ---- */
@@ -494,6 +522,7 @@ static ipc_handler *const handlers[] = {
 	[DIR_WARN] = NULL,
 	[DIR_CHANGED] = NULL,
 	[DIR_DOMAIN] = on_domain,
+	[DIR_FORWARD] = on_forward,
 };
 
 /* ---- clients ---- */
@@ -505,7 +534,8 @@ static const struct {
 	bool wants_warnings;
 } peers[] = {
 	{ "smtpd", 1U << DIR_RCPT | 1U << DIR_SENDER, false, false },
-	{ "queued", 1U << DIR_ROUTE | 1U << DIR_WARNED, false, true },
+	{ "queued", 1U << DIR_ROUTE | 1U << DIR_WARNED | 1U << DIR_FORWARD,
+	    false, true },
 	{ "authd", 1U << DIR_LOGIN, true, false },
 	{ "mboxd", 1U << DIR_ACCOUNT | 1U << DIR_USAGE, true, false },
 	{ "admind", 1U << DIR_ADMIN | 1U << DIR_LOGIN | 1U << DIR_DOMAIN,
@@ -567,6 +597,8 @@ read_config(struct directoryd *d)
 {
 	d->quota_grace_s = (int64_t)child_config_u64(d->child, "quota_grace",
 	    259200);
+	d->rewrites_senders = child_config_u64(d->child, "rewrite_senders",
+	    1) != 0;
 }
 
 static void

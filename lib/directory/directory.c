@@ -24,6 +24,8 @@ directory_open(struct directory **dir_r, const char *path, struct err *err)
 	dir->usage = table_new();
 	*dir_r = dir;
 	rc = directory_full_load(dir, err);
+	if (rc == 0)
+		rc = directory_sender_load(dir, err);
 	if (rc != 0)
 		directory_close(dir_r);
 	return rc;
@@ -42,6 +44,7 @@ directory_close(struct directory **dir)
 		free(usage);
 	table_free(&(*dir)->usage);
 	directory_full_free(*dir);
+	explicit_bzero((*dir)->sender_keys, sizeof((*dir)->sender_keys));
 	db_close(&(*dir)->db);
 	free(*dir);
 	*dir = NULL;

@@ -241,6 +241,8 @@ enum directory_leaf_kind {
 	DIRECTORY_LEAF_UNKNOWN,
 	DIRECTORY_LEAF_DISABLED,
 	DIRECTORY_LEAF_LOOP,		/* too deep or too many */
+	DIRECTORY_LEAF_RETURN,		/* the sender that a rewritten one
+					   stands for: for reports only */
 };
 
 struct directory_leaf {
@@ -263,6 +265,17 @@ int directory_resolve(struct directory *dir, struct str address,
  * else ERR_NOTFOUND. */
 int directory_domain_of(struct directory *dir, struct str address,
     struct arena *arena, struct directory_domain *domain_r, struct err *err);
+
+/*
+ * The sender that mail leaves with which our address via sends on to another
+ * host: rewritten to one of via's domain (mailauth/srs.h), so that SPF there
+ * accepts it, and so that its reports come back to us. It stays as it is when
+ * its domain is ours, too, or when it cannot be rewritten: ERR_LIMIT (then
+ * *sender_r is set all the same).
+ */
+int directory_sender_for(struct directory *dir, struct str via,
+    struct str sender, struct arena *arena, struct str *sender_r,
+    struct err *err);
 
 /* May the account send as the address? 0 or ERR_DENIED. */
 int directory_may_send_as(struct directory *dir, uint64_t account,

@@ -24,17 +24,36 @@ struct full {
 	uint64_t octets;	/* its usage then; 0: not known */
 };
 
+/* What rewritten senders are signed with (mailauth/srs.h). */
+#define SENDER_KEYS_MAX 3
+#define SENDER_KEY_OCTETS 32
+
+struct sender_key {
+	int64_t made_s;
+	char secret[SENDER_KEY_OCTETS];
+};
+
 struct directory {
 	struct db *db;
 	char actor[256];
 	struct table *usage;	/* account -> struct usage */
 	struct table *full;	/* account -> struct full */
 	size_t dirty;
+	struct sender_key sender_keys[SENDER_KEYS_MAX];	/* newest first */
+	size_t sender_keys_len;
 };
 
 /* Read which mailboxes are full. */
 int directory_full_load(struct directory *dir, struct err *err);
 void directory_full_free(struct directory *dir);
+
+/* Read the keys of rewritten senders; make the first one. */
+int directory_sender_load(struct directory *dir, struct err *err);
+
+/* The sender that an address with our rewriting stands for, as canonical
+ * text; ERR_NOTFOUND when it is none or not one that counts. */
+int directory_sender_of(struct directory *dir, struct str address,
+    struct arena *arena, struct str *sender_r);
 
 /* Split at the last @; domain.p NULL without one. */
 struct str directory_local_of(struct str address, struct str *domain_r);

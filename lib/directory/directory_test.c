@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/when.h"
 #include "directory/access.h"
 #include "directory/directory.h"
 
@@ -407,6 +408,105 @@ test_ids_are_not_reused(void **state)
 	assert_true(second > first);
 }
 
+/* ---- senders of what is sent on ---- */
+
+static uint64_t now_us;
+
+static uint64_t
+fake_wall(void)
+{
+	return now_us;
+}
+
+static struct str
+sender_for(const char *via, const char *sender, int want)
+{
+	struct str got;
+
+	assert_int_equal(directory_sender_for(dir, str_of(via),
+	    str_of(sender), arena, &got, NULL), want);
+	return got;
+}
+
+static void
+assert_return(struct str address, const char *sender)
+{
+	struct directory_leaf *leaves;
+	size_t n;
+
+	assert_int_equal(directory_resolve(dir, address, arena, &leaves, &n,
+	    NULL), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(leaves[0].kind, sender != NULL ?
+	    DIRECTORY_LEAF_RETURN : DIRECTORY_LEAF_UNKNOWN);
+	if (sender != NULL && !str_eq(leaves[0].address, str_of(sender)))
+		fail_msg("%.*s", STR_FMT(leaves[0].address));
+}
+
+static void
+test_senders(void **state)
+{
+	static const char *const kept[][2] = {
+		{ "alice@example.test", "bob@example.test" },
+		{ "alice@example.test", "" },
+		{ "alice@elsewhere.test", "x@remote.test" },
+		{ "postmaster", "x@remote.test" },
+		{ "alice@example.test", "x@[192.0.2.1]" },
+	};
+	struct str got;
+	size_t i;
+
+	(void)state;
+	got = sender_for("alice@example.test", "X.y@remote.test", 0);
+	assert_true(str_begins(got, STR("SRS0=")));
+	assert_true(str_ends_nocase(got, STR("=remote.test=X.y@example.test")));
+	assert_return(got, "X.y@remote.test");
+	assert_return(sender_for("alice@example.test",
+	    "\"a b\"@remote.test", 0), "\"a b\"@remote.test");
+	/* The domain's name is not in the hash, its octets are. */
+	assert_return(STR("SRS0=AAAAAA=AA=remote.test=x@example.test"), NULL);
+	for (i = 0; i < COUNT_OF(kept); i++) {
+		(void)directory_sender_for(dir, str_of(kept[i][0]),
+		    str_of(kept[i][1]), arena, &got, NULL);
+		assert_true(str_eq(got, str_of(kept[i][1])));
+	}
+	got = sender_for("alice@example.test", "a2345678901234567890123456789"
+	    "01234567@example.org.test", ERR_LIMIT);
+	assert_true(str_begins(got, STR("a2345")));
+}
+
+/* A key goes on counting for longer than what it signed. */
+static void
+test_sender_keys(void **state)
+{
+	const uint64_t day_us = UINT64_C(86400000000);
+	struct str first, second;
+	char path[128];
+
+	(void)state;
+	now_us = when_wall_us();
+	when_set_wall(fake_wall);
+	first = sender_for("alice@example.test", "x@remote.test", 0);
+	now_us += 20 * day_us;
+	assert_return(first, "x@remote.test");
+	now_us += 2 * day_us;
+	assert_return(first, NULL);
+	/* Over 90 days: the next one is signed by a new key. */
+	now_us += 67 * day_us;
+	first = sender_for("alice@example.test", "x@remote.test", 0);
+	now_us += 2 * day_us;
+	second = sender_for("alice@example.test", "x@remote.test", 0);
+	assert_return(first, "x@remote.test");
+	assert_return(second, "x@remote.test");
+	/* Both are on disk. */
+	directory_close(&dir);
+	(void)snprintf(path, sizeof(path), "%s/directory.db", folder);
+	assert_int_equal(directory_open(&dir, path, NULL), 0);
+	assert_return(first, "x@remote.test");
+	assert_return(second, "x@remote.test");
+	when_set_wall(NULL);
+}
+
 int
 main(void)
 {
@@ -429,6 +529,10 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ids_are_not_reused,
 		    setup, teardown),
+		cmocka_unit_test_setup_teardown(test_senders, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_sender_keys, setup,
+		    teardown),
 	};
 	int rc;
 

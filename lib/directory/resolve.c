@@ -323,6 +323,11 @@ directory_resolve(struct directory *dir, struct str address,
 	w.seen = table_new();
 	rc = walk_address(&w, canon, 0);
 	table_free(&w.seen);
+	if (rc == 0 && w.len == 1 &&
+	    w.leaves[0].kind == DIRECTORY_LEAF_UNKNOWN &&
+	    directory_sender_of(dir, address, arena, &kept) == 0)
+		w.leaves[0] = (struct directory_leaf){
+		    .kind = DIRECTORY_LEAF_RETURN, .address = kept };
 	/* RFC 5321 section 2.4: what the case of a name means elsewhere is
 	 * not ours to say. */
 	for (i = 0; rc == 0 && i < w.len; i++)

@@ -95,6 +95,13 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 	    "kind IN (1, 2)) OR (target = ?2 AND kind IN (0, 3))",
 
 	[FIRST_DOMAIN] = "SELECT name FROM domain ORDER BY id LIMIT 1",
+
+	[SENDER_KEY_ADD] = "INSERT INTO sender_key (made_s, secret) "
+	    "VALUES (?2, ?3)",
+	[SENDER_KEY_LIST] = "SELECT made_s, secret FROM sender_key "
+	    "ORDER BY id DESC LIMIT ?2",
+	[SENDER_KEY_PRUNE] = "DELETE FROM sender_key WHERE id NOT IN "
+	    "(SELECT id FROM sender_key ORDER BY id DESC LIMIT ?2)",
 };
 
 /* Ids are never given twice (AUTOINCREMENT): mail folders are named by them. */
@@ -143,6 +150,9 @@ static const char *const migrations[] = {
 	" DEFAULT 0;"
 	"ALTER TABLE domain ADD COLUMN filter_absent INTEGER NOT NULL "
 	" DEFAULT 0;",
+
+	"CREATE TABLE sender_key (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+	" made_s INTEGER NOT NULL, secret BLOB NOT NULL);",
 };
 
 const struct db_schema directory_schema = {

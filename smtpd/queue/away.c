@@ -2,12 +2,16 @@
 /* away: to other hosts, a job for each domain. */
 #include "smtpd/queue/work.h"
 
+#include "ipc/links.h"
 #include "mail/build.h"
+
+#define SENDER_DEADLINE_MS 30000
 
 /* A job and the recipients' numbers in the item. */
 struct away {
 	struct remote_job job;
 	struct work *work;
+	struct str via;			/* our address that sends it on */
 	size_t cap;
 	size_t *index;
 	size_t index_cap;
@@ -97,7 +101,9 @@ away_new(struct work *work, const struct queue_rcpt *rcpt)
 	struct away *away = arena_new_of(work->arena, struct away);
 
 	away->work = work;
+	away->via = rcpt->via;
 	away->job.item = &work->item;
+	away->job.sender = work->item.sender;
 	away->job.trace = trace_of(work, rcpt);
 	away->job.domain = domain_of(rcpt->address);
 	away->job.blob_fd = work->blob_fd;
@@ -124,11 +130,11 @@ away_add(struct work *work, struct away *away, size_t i)
 	job->rcpts[job->rcpts_len++] = &work->item.rcpts[i];
 }
 
-/* Nobody is reached at the destination: the recipients hear why, now. */
+/* The recipients hear why, now. */
 static void
-defer_all(struct away *away, struct str reason)
+defer_all(struct away *away, const char *status, struct str reason)
 {
-	struct outcome why = { .status = "4.4.1", .reason = reason };
+	struct outcome why = { .status = status, .reason = reason };
 	size_t i;
 
 	if (why.reason.len == 0)
@@ -153,9 +159,43 @@ hand_over(struct work *work, struct away *away)
 	case REMOTE_DEAD:
 		if (work->not_before_s == 0 || until_s < work->not_before_s)
 			work->not_before_s = until_s;
-		defer_all(away, why);
+		defer_all(away, "4.4.1", why);
 		break;
 	}
+}
+
+static void
+on_sender(void *ctx, int code, struct ipc_in *in)
+{
+	struct away *away = ctx;
+	struct work *work = away->work;
+
+	if (code != 0) {
+		work->is_tried = true;
+		defer_all(away, "4.3.0",
+		    STR("the directory does not answer"));
+	} else {
+		away->job.sender = arena_str(work->arena, ipc_get_str(in));
+		hand_over(work, away);
+	}
+	work_part_done(work);
+}
+
+/* What a forward sends on leaves with another sender, directoryd says. */
+static void
+send_away(struct work *work, struct away *away)
+{
+	struct ipc_out *out;
+
+	if (away->via.len == 0 || work->item.sender.len == 0) {
+		hand_over(work, away);
+		return;
+	}
+	work->parts++;
+	out = ipc_begin(work->env->directory, DIR_FORWARD);
+	ipc_put_str(out, away->via);
+	ipc_put_str(out, work->item.sender);
+	(void)ipc_call(out, -1, SENDER_DEADLINE_MS, on_sender, away);
 }
 
 void
@@ -183,6 +223,6 @@ work_away(struct work *work)
 		away_add(work, away, i);
 	}
 	while ((away = table_next(by_domain, &cursor, NULL)) != NULL)
-		hand_over(work, away);
+		send_away(work, away);
 	table_free(&by_domain);
 }

@@ -296,7 +296,7 @@ push(struct relay *relay, const struct remote_job *job)
 	ipc_put_u64(out, job->id);
 	ipc_put_u64(out, item->id);
 	ipc_put_str(out, job->domain);
-	ipc_put_str(out, item->sender);
+	ipc_put_str(out, job->sender);
 	ipc_put_u64(out, item->flags);
 	ipc_put_str(out, item->envid);
 	ipc_put_str(out, job->trace);

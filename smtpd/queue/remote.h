@@ -49,6 +49,7 @@ struct remote_result {
 struct remote_job {
 	/* the maker's */
 	const struct queue_item *item;
+	struct str sender;		/* in place of the item's */
 	struct str trace;
 	struct str domain;
 	int blob_fd;			/* borrowed */

@@ -2,6 +2,7 @@
 """What the queue tells senders: failure, delay, success; forwards that leave; loops; nobody told of a report."""
 import email
 import email.policy
+import re
 import smtplib
 import socketserver
 import threading
@@ -187,7 +188,8 @@ def test_forward_to_the_outside(out, far):
     wait_messages(out, 1, "eve@example.test").logout()
     out.wait_queue_empty()
     sender, rcpts, data = far.got[-1]
-    assert "<x@remote.test>" in sender and "<eve@far.test>" in rcpts[0] and len(rcpts) == 1
+    assert re.search(r"<SRS0=[A-Z2-7]{6}=[A-Z2-7]{2}=remote\.test=x@example\.test>", sender)
+    assert "<eve@far.test>" in rcpts[0] and len(rcpts) == 1
     assert b"Delivered-To: eve@example.test\r\n" in data
     # it comes back: the circle ends with one report to its sender, who is elsewhere
     before = len(far.got)
@@ -197,6 +199,59 @@ def test_forward_to_the_outside(out, far):
     assert len(far.got) == before + 1
     sender, rcpts, data = far.got[-1]
     assert "MAIL FROM:<>" in sender and "<x@remote.test>" in rcpts[0] and b"Status: 5.4.6" in data
+
+
+def rcpt_reply(hk, sender, recipient):
+    with smtplib.SMTP("127.0.0.1", hk.port("smtp")) as smtp:
+        smtp.ehlo("remote.test")
+        assert smtp.mail(sender)[0] == 250
+        return smtp.rcpt(recipient)
+
+
+def test_reports_come_back_to_the_true_sender(out, far):
+    """The sender that a forward put into its place (SRS) leads back, for reports, and for nobody else."""
+    out.cli("forward", "create", "bob@example.test", "bob@far.test")
+    with smtplib.SMTP("127.0.0.1", out.port("smtp")) as smtp:
+        smtp.sendmail("Some.Body@remote.test", ["bob@example.test"], "Subject: there\r\n\r\nx\r\n")
+    out.wait_queue_empty()
+    rewritten = re.search(r"<(SRS0=[^>]*)>", far.got[-1][0]).group(1)
+    for changed in (rewritten, rewritten.lower()):
+        with smtplib.SMTP("127.0.0.1", out.port("smtp")) as smtp:
+            smtp.sendmail("", [changed], "Subject: and back\r\n\r\nundeliverable\r\n")
+        out.wait_queue_empty()
+        sender, rcpts, data = far.got[-1]
+        assert "MAIL FROM:<>" in sender and b"Subject: and back" in data
+        want = "<Some.Body@remote.test>" if changed == rewritten else "<some.body@remote.test>"
+        assert len(rcpts) == 1 and want in rcpts[0]
+    # it is no way through us for others, and cannot be made up
+    assert rcpt_reply(out, "spam@remote.test", rewritten)[0] == 550
+    forged = rewritten.replace("=remote.test=", "=victim.test=")
+    assert rcpt_reply(out, "", forged) == (550, b"5.1.1 no such user here")
+    assert rcpt_reply(out, "", "SRS0=AAAAAA=AA=victim.test=x@example.test")[0] == 550
+    # it survives a restart: the key is on disk
+    out.stop()
+    out.start()
+    assert rcpt_reply(out, "", rewritten)[0] == 250
+    # nothing to rewrite: a sender of ours; nowhere to put it: a long one
+    before = len(far.got)
+    submit(out, "alice@example.test", ["bob@example.test"])
+    out.wait_queue_empty()
+    assert "<alice@example.test>" in far.got[-1][0]
+    long = "bounces-0123456789-0123456789-0123456789@mail.example.org"
+    with smtplib.SMTP("127.0.0.1", out.port("smtp")) as smtp:
+        smtp.sendmail(long, ["bob@example.test"], "Subject: long\r\n\r\nx\r\n")
+    out.wait_queue_empty()
+    assert f"<{long}>" in far.got[-1][0] and len(far.got) == before + 2
+    assert [e["sender"] for e in out.events("directory.sender.kept")] == [long]
+    # a failure at once is told to the true sender, not to ourselves
+    out.cli("forward", "delete", "bob@example.test", "bob@far.test")
+    out.cli("forward", "create", "bob@example.test", "nobody@far.test")
+    with smtplib.SMTP("127.0.0.1", out.port("smtp")) as smtp:
+        smtp.sendmail("y@remote.test", ["bob@example.test"], "Subject: fails\r\n\r\nx\r\n")
+    out.wait_queue_empty()
+    sender, rcpts, data = far.got[-1]
+    assert "MAIL FROM:<>" in sender and "<y@remote.test>" in rcpts[0] and b"Status: 5.1.1" in data
+    out.cli("forward", "delete", "bob@example.test", "nobody@far.test")
 
 
 def test_operator_sees_and_acts(out):
