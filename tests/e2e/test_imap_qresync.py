@@ -37,8 +37,10 @@ class Cache:
         validity = int(re.search(rb"UIDVALIDITY (\d+)", text)[1])
         exists = int(re.search(rb"\* (\d+) EXISTS", text)[1])
         if self.modseq is None:
+            # Others may change it before this is answered.
             self.take(self.c.ok("UID FETCH 1:* (FLAGS)"))
-        assert self.validity in (None, validity) and len(self.flags) == exists
+        else:
+            assert self.validity == validity and len(self.flags) == exists
         self.validity = validity
         self.modseq = int(re.search(rb"HIGHESTMODSEQ (\d+)", text)[1])
 
