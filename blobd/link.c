@@ -25,19 +25,13 @@ struct linker {
 };
 
 struct linker *
-linker_open(int data_fd, struct err *err)
+linker_open(int data_fd, int proc_fd)
 {
 	struct linker *linker = calloc(1, sizeof(*linker));
 
 	invariant(linker != NULL);
 	linker->data_fd = data_fd;
-	linker->proc_fd = open("/proc/self/fd",
-	    O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (linker->proc_fd == -1) {
-		err_set_errno(err, ERR_TEMP, "/proc/self/fd");
-		free(linker);
-		return NULL;
-	}
+	linker->proc_fd = proc_fd;
 	return linker;
 }
 

@@ -2,7 +2,7 @@
 /*
  * link: give a holder its hard link to a blob, known by a descriptor.
  *
- * Lifetime.   linker_open(), before the sandbox (it needs /proc).
+ * Lifetime.   linker_open(), for as long as the process lives.
  * Errors.     ERR_LIMIT: disk full. ERR_NOTFOUND: the holder has not made the
  *             sub-directory. ERR_EXISTS: the name is another blob's.
  *             ERR_DENIED: the descriptor is no sealed blob of ours.
@@ -15,8 +15,8 @@
 
 struct linker;
 
-/* data_fd: DIR/data. */
-struct linker *linker_open(int data_fd, struct err *err);
+/* data_fd: DIR/data; proc_fd: our own /proc/self/fd. */
+struct linker *linker_open(int data_fd, int proc_fd);
 
 /* Is this a regular file of blobd's that nobody can write? */
 int linker_check(int blob_fd, struct err *err);

@@ -24,6 +24,7 @@ struct blobd {
 	struct flush *flush;
 	int stage_fd;
 	int data_fd;
+	int proc_fd;		/* our own /proc/self/fd */
 	bool has_alerted;
 };
 
@@ -45,6 +46,9 @@ struct sealing {
 	struct stage_file *file;
 	struct client *client;	/* NULL: gone */
 	uint64_t handle;
+	bool has_link;		/* BLOB_SEAL_LINK: as this, then forget it */
+	uint64_t account;
+	uint64_t id;
 	struct loop_later later;
 	struct loop *loop;
 };
@@ -104,23 +108,36 @@ on_drop(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 
 /* ---- seal ---- */
 
+static int
+link_sealed(const struct sealing *sealing, struct err *err)
+{
+	/* Who left while a large file was hashed wants no link. */
+	if (sealing->client == NULL)
+		return err_set(err, ERR_TEMP, "the client has gone");
+	return linker_link(sealing->client->blobd->linker,
+	    sealing->file->read_fd, sealing->account, sealing->id, NULL,
+	    err);
+}
+
 static void
-seal_finish(struct sealing *sealing, int code, const struct err *err)
+seal_finish(struct sealing *sealing, int code, struct err *err)
 {
 	struct stage_file *file = sealing->file;
 	struct ipc_out *out;
 
 	loop_later_fini(&sealing->later);
+	if (code == 0 && sealing->has_link)
+		code = link_sealed(sealing, err);
 	if (code != 0) {
 		ipc_reply_err(sealing->req, code, "%s", err_text(err));
 	} else {
 		out = ipc_reply_begin(sealing->req);
 		ipc_put_u64(out, file->size_octets);
 		ipc_put_str(out, str_make(file->sha256, 32));
-		ipc_reply_end(out, file->read_fd);
+		ipc_reply_end(out, sealing->has_link ? -1 : file->read_fd);
 	}
 	/* The client may have left while a large file was hashed. */
-	if (sealing->client == NULL)
+	if (sealing->client == NULL || sealing->has_link)
 		stage_file_free(&sealing->file);
 	else
 		table_put_u64(sealing->client->files, sealing->handle, file);
@@ -148,11 +165,10 @@ seal_step(void *arg)
 	}
 }
 
-static void
-on_seal(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+/* Begin to seal the client's file; NULL: answered. */
+static struct sealing *
+seal_begin(struct client *client, struct ipc_req *req, uint64_t handle)
 {
-	struct client *client = ipc_link_ctx(link);
-	uint64_t handle = ipc_get_u64(in);
 	struct stage_file *file = table_get_u64(client->files, handle);
 	struct err err = ERR_INIT;
 	struct sealing *sealing;
@@ -160,11 +176,11 @@ on_seal(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 
 	if (file == NULL || file->is_sealed) {
 		ipc_reply_err(req, ERR_NOTFOUND, "no such open file");
-		return;
+		return NULL;
 	}
 	if ((rc = stage_seal(file, &err)) != 0) {
 		ipc_reply_err(req, rc, "%s", err_text(&err));
-		return;
+		return NULL;
 	}
 	sealing = calloc(1, sizeof(*sealing));
 	invariant(sealing != NULL);
@@ -176,10 +192,18 @@ on_seal(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	loop_later_init(&sealing->later, seal_step, sealing);
 	/* Ours until it is done: the client cannot drop it meanwhile. */
 	table_del_u64(client->files, handle);
-	seal_step(sealing);
+	return sealing;
 }
 
-/* ---- link ---- */
+static void
+on_seal(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct sealing *sealing = seal_begin(ipc_link_ctx(link), req,
+	    ipc_get_u64(in));
+
+	if (sealing != NULL)
+		seal_step(sealing);
+}
 
 static bool
 may_link(const struct client *client, uint64_t account)
@@ -196,6 +220,34 @@ may_link(const struct client *client, uint64_t account)
 	}
 	return false;
 }
+
+static void
+on_seal_link(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct client *client = ipc_link_ctx(link);
+	uint64_t handle = ipc_get_u64(in);
+	uint64_t account = ipc_get_u64(in);
+	uint64_t id = ipc_get_u64(in);
+	struct sealing *sealing;
+
+	if (flush_has_failed(client->blobd->flush)) {
+		ipc_reply_err(req, ERR_TEMP, "a flush has failed");
+		return;
+	}
+	if (!may_link(client, account)) {
+		ipc_reply_err(req, ERR_DENIED, "not your holder");
+		return;
+	}
+	sealing = seal_begin(client, req, handle);
+	if (sealing == NULL)
+		return;
+	sealing->has_link = true;
+	sealing->account = account;
+	sealing->id = id;
+	seal_step(sealing);
+}
+
+/* ---- link ---- */
 
 static void
 linking_done(struct linking *linking)
@@ -286,6 +338,7 @@ static void on_attach(struct ipc_link *link, struct ipc_req *req,
 static ipc_handler *const handlers[] = {
 	[BLOB_CREATE] = on_create,
 	[BLOB_SEAL] = on_seal,
+	[BLOB_SEAL_LINK] = on_seal_link,
 	[BLOB_DROP] = on_drop,
 	[BLOB_LINK] = on_link,
 	[BLOB_ATTACH] = on_attach,
@@ -334,7 +387,7 @@ serve(struct client *client, int fd, struct str peer, uint64_t allowed)
 }
 
 #define ALLOW_ALL_BUT_ATTACH (1ULL << BLOB_CREATE | 1ULL << BLOB_SEAL |	\
-	1ULL << BLOB_DROP | 1ULL << BLOB_LINK)
+	1ULL << BLOB_SEAL_LINK | 1ULL << BLOB_DROP | 1ULL << BLOB_LINK)
 
 static void
 on_attach(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
@@ -395,9 +448,11 @@ prepare(struct child *child, struct err *err)
 	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (blobd->data_fd == -1 || blobd->stage_fd == -1)
 		return err_set_errno(err, ERR_TEMP, "data/stage");
-	blobd->linker = linker_open(blobd->data_fd, err);
-	if (blobd->linker == NULL)
-		return ERR_TEMP;
+	blobd->proc_fd = open("/proc/self/fd",
+	    O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (blobd->proc_fd == -1)
+		return err_set_errno(err, ERR_TEMP, "/proc/self/fd");
+	blobd->linker = linker_open(blobd->data_fd, blobd->proc_fd);
 	child->sandbox.user = "_hikyaku-blobd";
 	child->sandbox.extra_groups = mail_group;
 	child->sandbox.groups = SB_FILES | SB_THREADS;
@@ -411,8 +466,8 @@ start(struct child *child, struct err *err)
 {
 	struct blobd *blobd = child->ctx;
 
-	blobd->stage = stage_open(blobd->stage_fd,
-	    (unsigned)child_config_u64(child, "disk_floor", 5), err);
+	blobd->stage = stage_open(blobd->stage_fd, blobd->proc_fd,
+	    (unsigned)child_config_u64(child, "disk_floor", 5));
 	blobd->flush = flush_new(child->loop, blobd->data_fd, err);
 	return blobd->flush != NULL ? 0 : ERR_TEMP;
 }

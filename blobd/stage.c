@@ -15,8 +15,12 @@
 
 struct stage {
 	int dir_fd;
+	int proc_fd;
 	unsigned floor_percent;
 	uint64_t next_number;
+	bool has_no_tmpfile;
+	EVP_MD *md;		/* found once: a search costs as much as hashing
+				   a small message */
 	uint64_t checked_ms;
 	bool is_full;
 };
@@ -43,15 +47,17 @@ sweep(int dir_fd)
 }
 
 struct stage *
-stage_open(int dir_fd, unsigned floor_percent, struct err *err)
+stage_open(int dir_fd, int proc_fd, unsigned floor_percent)
 {
 	struct stage *stage = calloc(1, sizeof(*stage));
 
-	(void)err;
 	invariant(stage != NULL);
 	stage->dir_fd = dir_fd;
+	stage->proc_fd = proc_fd;
 	stage->floor_percent = floor_percent;
 	stage->next_number = 1;
+	stage->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	invariant(stage->md != NULL);
 	sweep(dir_fd);
 	return stage;
 }
@@ -75,25 +81,58 @@ stage_is_full(struct stage *stage)
 }
 
 static int
-open_pair(struct stage *stage, uint64_t number, int *write_fd_r,
+no_file(struct err *err)
+{
+	return err_set_errno(err, errno == ENOSPC || errno == EDQUOT ?
+	    ERR_LIMIT : ERR_TEMP, "stage file");
+}
+
+/* child_main()'s umask, 0007, leaves the readers' group its right. */
+static int
+open_unnamed(struct stage *stage, int *write_fd_r, int *read_fd_r,
+    struct err *err)
+{
+	char name[32];
+	int wfd, rfd;
+
+	wfd = openat(stage->dir_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC,
+	    0440);
+	if (wfd == -1) {
+		/* open(2): what kernels and file systems without it say. */
+		stage->has_no_tmpfile = errno == EOPNOTSUPP ||
+		    errno == EISDIR || errno == EINVAL;
+		return no_file(err);
+	}
+	number_name((uint64_t)wfd, name);
+	rfd = openat(stage->proc_fd, name, O_RDONLY | O_CLOEXEC);
+	if (rfd == -1) {
+		(void)no_file(err);
+		(void)close(wfd);
+		return err->code;
+	}
+	*write_fd_r = wfd;
+	*read_fd_r = rfd;
+	return 0;
+}
+
+static int
+open_named(struct stage *stage, uint64_t number, int *write_fd_r,
     int *read_fd_r, struct err *err)
 {
 	char name[32];
 	int wfd, rfd;
 
 	number_name(number, name);
-	/* child_main()'s umask, 0007, leaves the readers' group its right. */
 	wfd = openat(stage->dir_fd, name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0440);
 	if (wfd == -1)
-		return err_set_errno(err, errno == ENOSPC || errno == EDQUOT ?
-		    ERR_LIMIT : ERR_TEMP, "stage file");
+		return no_file(err);
 	rfd = openat(stage->dir_fd, name, O_RDONLY | O_CLOEXEC);
 	if (rfd == -1) {
-		err_set_errno(err, ERR_TEMP, "stage file");
+		(void)no_file(err);
 		(void)close(wfd);
 		(void)unlinkat(stage->dir_fd, name, 0);
-		return ERR_TEMP;
+		return err->code;
 	}
 	*write_fd_r = wfd;
 	*read_fd_r = rfd;
@@ -103,16 +142,22 @@ open_pair(struct stage *stage, uint64_t number, int *write_fd_r,
 struct stage_file *
 stage_file_new(struct stage *stage, int *write_fd_r, struct err *err)
 {
-	uint64_t number = stage->next_number++;
 	struct stage_file *file;
-	int rfd;
+	uint64_t number = 0;
+	int rfd = -1, rc = ERR_TEMP;
 
 	if (stage_is_full(stage)) {
 		err_set(err, ERR_LIMIT, "less than %u %% of the disk is free",
 		    stage->floor_percent);
 		return NULL;
 	}
-	if (open_pair(stage, number, write_fd_r, &rfd, err) != 0)
+	if (!stage->has_no_tmpfile)
+		rc = open_unnamed(stage, write_fd_r, &rfd, err);
+	if (stage->has_no_tmpfile) {
+		number = stage->next_number++;
+		rc = open_named(stage, number, write_fd_r, &rfd, err);
+	}
+	if (rc != 0)
 		return NULL;
 	file = calloc(1, sizeof(*file));
 	invariant(file != NULL);
@@ -131,8 +176,10 @@ stage_file_free(struct stage_file **filep)
 	if (file == NULL)
 		return;
 	*filep = NULL;
-	number_name(file->number, name);
-	(void)unlinkat(file->stage->dir_fd, name, 0);
+	if (file->number != 0) {
+		number_name(file->number, name);
+		(void)unlinkat(file->stage->dir_fd, name, 0);
+	}
 	(void)close(file->read_fd);
 	EVP_MD_CTX_free(file->hash);
 	free(file);
@@ -154,7 +201,7 @@ stage_seal(struct stage_file *file, struct err *err)
 	file->size_octets = (uint64_t)st.st_size;
 	file->hash = EVP_MD_CTX_new();
 	invariant(file->hash != NULL);
-	if (EVP_DigestInit_ex(file->hash, EVP_sha256(), NULL) != 1)
+	if (EVP_DigestInit_ex(file->hash, file->stage->md, NULL) != 1)
 		return err_set(err, ERR_TEMP, "sha256");
 	return 0;
 }

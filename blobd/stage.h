@@ -7,8 +7,11 @@
  * when no writable descriptor or mapping is left anywhere, and nobody but
  * blobd could open one again (0440, blobd's). Then its hash is taken.
  *
+ * Where the file system can, it has no name before its first link: one entry
+ * less to make and to remove a message, and a crash leaves nothing behind.
+ *
  * Lifetime.   stage_open() once; stage_file_new() -> stage_seal_step()* ->
- *             stage_file_free(), which removes the name (links stay).
+ *             stage_file_free() (links stay).
  * Units.      Octets.
  * Errors.     ERR_LIMIT: the disk is full (below its floor). ERR_DENIED: a
  *             writable descriptor is left.
@@ -27,7 +30,7 @@ struct stage;
 
 struct stage_file {
 	struct stage *stage;
-	uint64_t number;
+	uint64_t number;	/* its name in the stage folder; 0: none */
 	int read_fd;
 	bool is_sealed;
 	uint64_t size_octets;
@@ -36,9 +39,9 @@ struct stage_file {
 	unsigned char sha256[32];
 };
 
-/* dir_fd: the stage folder. Removes what an earlier process left there. */
-struct stage *stage_open(int dir_fd, unsigned floor_percent,
-    struct err *err);
+/* dir_fd: the stage folder; proc_fd: our own /proc/self/fd. Removes what an
+ * earlier process left in the folder. */
+struct stage *stage_open(int dir_fd, int proc_fd, unsigned floor_percent);
 
 /* A new file and the descriptor that its writer gets. */
 struct stage_file *stage_file_new(struct stage *stage, int *write_fd_r,

@@ -133,15 +133,24 @@ void engine_blob_close(struct engine_host *host);
 
 /*
  * Many blobs in a row (MULTIAPPEND). engine_blob_expect(): another one will be
- * opened soon, have a file ready. engine_blob_put_aside() links a SEALED blob
- * without waiting or flushing and forgets it (NONE), its size and hash too;
- * engine_blob_asides() is LINKING while links are under way, then LINKED, or
- * FAILED if one of them failed, until engine_blob_flush(), which flushes them
- * all (0 or ERR_TEMP), or engine_blob_forget().
+ * opened soon, have a file ready. engine_blob_put_aside() takes an OPEN blob
+ * that has been written: it is sealed and linked without waiting or flushing,
+ * and the state is NONE again. engine_blob_asides() is LINKING while that is
+ * under way for any of them, then LINKED, or FAILED if one failed.
+ * engine_blob_aside() tells of each, in order, once they are LINKED; then
+ * engine_blob_flush() flushes them all (0 or ERR_TEMP). It and
+ * engine_blob_forget() forget them.
  */
+struct engine_aside {
+	uint64_t size_octets;
+	unsigned char sha256[32];
+};
+
 void engine_blob_expect(struct engine_host *host);
 void engine_blob_put_aside(struct engine_host *host, uint64_t message);
 enum engine_blob engine_blob_asides(struct engine_host *host);
+const struct engine_aside *engine_blob_aside(struct engine_host *host,
+    size_t i);
 int engine_blob_flush(struct engine_host *host);
 void engine_blob_forget(struct engine_host *host);
 

@@ -10,6 +10,9 @@
 #include "base/when.h"
 #include "mail/scan.h"
 
+/* Put aside by one command. */
+#define ASIDES_MAX 1000
+
 struct engine_host {
 	struct list link;
 	struct test_account *account;
@@ -21,6 +24,8 @@ struct engine_host {
 	struct buf sent;
 	enum engine_blob blob;
 	enum engine_blob asides;
+	struct engine_aside aside[ASIDES_MAX];
+	size_t asides_len;
 	int blob_error;
 	int blob_fd;
 	uint64_t blob_octets;
@@ -324,9 +329,24 @@ engine_blob_expect(struct engine_host *host)
 void
 engine_blob_put_aside(struct engine_host *host, uint64_t message)
 {
+	struct engine_aside *aside;
+
+	assert_int_equal(host->blob, ENGINE_BLOB_OPEN);
+	assert_true(host->asides_len < ASIDES_MAX);
+	aside = &host->aside[host->asides_len++];
+	aside->size_octets = host->blob_octets;
+	memcpy(aside->sha256, sha256, sizeof(aside->sha256));
+	host->blob = ENGINE_BLOB_SEALED;
 	engine_blob_link(host, message);
 	engine_blob_close(host);
 	host->asides = ENGINE_BLOB_LINKED;
+}
+
+const struct engine_aside *
+engine_blob_aside(struct engine_host *host, size_t i)
+{
+	assert_true(i < host->asides_len);
+	return &host->aside[i];
 }
 
 enum engine_blob
@@ -339,6 +359,7 @@ int
 engine_blob_flush(struct engine_host *host)
 {
 	host->asides = ENGINE_BLOB_NONE;
+	host->asides_len = 0;
 	return 0;
 }
 
@@ -346,6 +367,7 @@ void
 engine_blob_forget(struct engine_host *host)
 {
 	host->asides = ENGINE_BLOB_NONE;
+	host->asides_len = 0;
 }
 
 void

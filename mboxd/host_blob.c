@@ -50,17 +50,22 @@ struct host_spare {
 	bool is_wanted;		/* and a blob is OPENING for it */
 };
 
+/* One that is sealed and linked without waiting. */
+struct aside {
+	struct host_asides *asides;
+	uint64_t handle;
+	uint64_t message;
+	struct engine_aside result;
+};
+
 struct host_asides {
 	struct process *process;
 	struct engine_host *host;	/* NULL: nobody waits any more */
+	struct aside **list;
+	size_t count;
+	size_t cap;
 	size_t waiting;
 	int error;
-};
-
-/* One link that is made without waiting. */
-struct aside {
-	struct host_asides *asides;
-	uint64_t message;
 };
 
 /* ---- calls ---- */
@@ -358,59 +363,117 @@ engine_blob_close(struct engine_host *host)
 /* ---- links without waiting ---- */
 
 static void
+asides_free(struct host_asides *asides)
+{
+	size_t i;
+
+	for (i = 0; i < asides->count; i++)
+		free(asides->list[i]);
+	free(asides->list);
+	free(asides);
+}
+
+static void
+aside_done(struct aside *aside, struct ipc_in *in)
+{
+	struct str sha256;
+	char path[STORE_LINK_PATH_SIZE];
+
+	aside->result.size_octets = ipc_get_u64(in);
+	sha256 = ipc_get_str(in);
+	if (sha256.len == sizeof(aside->result.sha256))
+		memcpy(aside->result.sha256, sha256.p, sha256.len);
+	else
+		aside->asides->error = ERR_TEMP;
+	/* Nobody wants it any more: its message was given up before the link
+	 * was made. */
+	if (aside->asides->host == NULL) {
+		store_link_path(aside->message, path);
+		(void)unlinkat(store_dir_fd(aside->asides->process->store),
+		    path, 0);
+	}
+}
+
+static void
 on_aside(void *ctx, int code, struct ipc_in *in)
 {
 	struct aside *aside = ctx;
 	struct host_asides *asides = aside->asides;
-	char path[STORE_LINK_PATH_SIZE];
 
-	(void)in;
-	if (code != 0)
+	if (code == 0) {
+		aside_done(aside, in);
+	} else {
 		asides->error = code;
-	/* Nobody wants it any more: its message was given up before the link
-	 * was made. */
-	if (code == 0 && asides->host == NULL) {
-		store_link_path(aside->message, path);
-		(void)unlinkat(store_dir_fd(asides->process->store), path,
-		    0);
+		drop(asides->process, aside->handle);
 	}
-	free(aside);
 	if (--asides->waiting != 0)
 		return;
 	if (asides->host == NULL)
-		free(asides);
+		asides_free(asides);
 	else
 		host_ready(asides->host);
 }
 
-void
-engine_blob_put_aside(struct engine_host *host, uint64_t message)
+static struct host_asides *
+asides_of(struct engine_host *host)
 {
-	struct aside *aside;
-	struct ipc_out *out;
-
 	if (host->asides == NULL) {
 		host->asides = calloc(1, sizeof(*host->asides));
 		invariant(host->asides != NULL);
 		host->asides->process = host->process;
 		host->asides->host = host;
 	}
-	if (host->blob.state != ENGINE_BLOB_SEALED) {
-		host->asides->error = ERR_TEMP;
+	return host->asides;
+}
+
+static struct aside *
+aside_new(struct host_asides *asides)
+{
+	struct aside *aside = calloc(1, sizeof(*aside)), **list;
+
+	invariant(aside != NULL);
+	if (asides->count == asides->cap) {
+		asides->cap = asides->cap != 0 ? asides->cap * 2 : 16;
+		list = realloc(asides->list, asides->cap * sizeof(*list));
+		invariant(list != NULL);
+		asides->list = list;
+	}
+	aside->asides = asides;
+	asides->list[asides->count++] = aside;
+	return aside;
+}
+
+void
+engine_blob_put_aside(struct engine_host *host, uint64_t message)
+{
+	struct host_asides *asides = asides_of(host);
+	struct aside *aside;
+	struct ipc_out *out;
+
+	if (host->blob.state != ENGINE_BLOB_OPEN) {
+		asides->error = ERR_TEMP;
 		return;
 	}
-	aside = calloc(1, sizeof(*aside));
-	invariant(aside != NULL);
-	aside->asides = host->asides;
+	aside = aside_new(asides);
 	aside->message = message;
-	host->asides->waiting++;
-	out = ipc_begin(host->process->blobs, BLOB_LINK);
-	ipc_put_bool(out, false);
+	aside->handle = host->blob.handle;
+	asides->waiting++;
+	(void)close(host->blob.fd);
+	host->blob = (struct host_blob){
+		.state = ENGINE_BLOB_NONE, .fd = -1,
+	};
+	out = ipc_begin(host->process->blobs, BLOB_SEAL_LINK);
+	ipc_put_u64(out, aside->handle);
 	ipc_put_u64(out, host->process->account);
 	ipc_put_u64(out, message);
-	(void)ipc_call(out, host->blob.fd, DEADLINE_MS, on_aside,
-	    aside);
-	blob_close(host);
+	(void)ipc_call(out, -1, DEADLINE_MS, on_aside, aside);
+}
+
+const struct engine_aside *
+engine_blob_aside(struct engine_host *host, size_t i)
+{
+	invariant(host->asides != NULL && i < host->asides->count);
+	return &host->asides->list[i]->result;
 }
 
 enum engine_blob
@@ -453,5 +516,5 @@ engine_blob_forget(struct engine_host *host)
 	if (asides->waiting != 0)
 		asides->host = NULL;	/* on_aside() frees it */
 	else
-		free(asides);
+		asides_free(asides);
 }

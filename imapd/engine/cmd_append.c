@@ -8,8 +8,8 @@
  * ends, the blob is sealed and linked, the rows are put in, APPENDUID.
  *
  * With MULTIAPPEND more messages follow in the same command: each becomes a
- * blob that is linked while the next one is read; at the end one flush holds
- * for all of them, and their rows are put in by one commit.
+ * blob that is sealed and linked while the next one is read; at the end one
+ * flush holds for all of them, and their rows are put in by one commit.
  *
  * Hard case: the disk fills up, or the header turns out too large, while the
  * literal comes. What is left of it has to be read all the same (it was asked
@@ -265,6 +265,81 @@ end_with_failure(struct imap_session *s)
 	return RUN_MORE;
 }
 
+/* False: reply is set, the command is over. */
+static bool
+reserve(struct imap_session *s)
+{
+	struct append_job *job = s->append;
+	struct err err = ERR_INIT;
+
+	if (store_reserve(s->store, &job->message, &err) == 0)
+		return true;
+	if (job->has_next)
+		imap_framer_refuse(&s->framer);
+	imap_reply_err(s, &err);
+	finish(s);
+	return false;
+}
+
+/* The message joins the list. */
+static struct appended *
+join(struct imap_session *s)
+{
+	struct append_job *job = s->append;
+	const struct mail_summary *scanned = scan_end(job->scan);
+	struct appended *bigger, *one;
+	struct buf summary;
+
+	if (job->count == job->cap) {
+		job->cap = job->cap != 0 ? job->cap * 2 : 1;
+		bigger = arena_alloc(s->arena, job->cap * sizeof(*bigger));
+		if (job->count != 0)
+			memcpy(bigger, job->list,
+			    job->count * sizeof(*bigger));
+		job->list = bigger;
+	}
+	buf_init(&summary, STORE_SUMMARY_MAX);
+	if (summary_encode(scanned, &summary) != 0)
+		buf_reset(&summary);
+	one = &job->list[job->count++];
+	*one = (struct appended){
+		.append = s->cmd.u.append, .message = job->message,
+		.blob_octets = scanned->size,
+		.sent_s = (scanned->flags & SUMMARY_HAS_DATE) != 0 ?
+		    scanned->sent_s : 0,
+		.summary = arena_str(s->arena, buf_str(&summary)),
+	};
+	buf_fini(&summary);
+	job->message = 0;
+	job->octets += one->blob_octets;
+	job->summary_octets += one->summary.len;
+	return one;
+}
+
+/* It is sealed and linked while the next one is read. */
+static void
+put_aside(struct imap_session *s)
+{
+	engine_blob_put_aside(s->host, join(s)->message);
+}
+
+/* Get ready for the literal that was announced. */
+static void
+begin_next(struct imap_session *s)
+{
+	struct append_job *job = s->append;
+
+	scan_free(&job->scan);
+	job->scan = scan_new();
+	job->header_octets = 0;
+	job->header_state = 0;
+	job->has_next = false;
+	s->cmd.u.append = job->next;
+	job->stage = APPEND_OPEN;
+	engine_blob_open(s->host, s->framer.append_octets);
+	engine_blob_expect(s->host);
+}
+
 /* The command's line has ended. */
 static enum imap_run
 end_data(struct imap_session *s)
@@ -276,8 +351,13 @@ end_data(struct imap_session *s)
 		fail(job, "Nothing may follow the message", true);
 	if (job->failure != NULL)
 		return end_with_failure(s);
-	engine_blob_seal(s->host);
-	job->stage = APPEND_SEAL;
+	if (job->count == 0) {
+		engine_blob_seal(s->host);
+		job->stage = APPEND_SEAL;
+	} else if (reserve(s)) {
+		put_aside(s);
+		job->stage = APPEND_FLUSH;
+	}
 	return RUN_MORE;
 }
 
@@ -320,9 +400,10 @@ next_literal(struct imap_session *s)
 		return end_with_failure(s);
 	}
 	job->has_next = true;
-	engine_blob_expect(s->host);
-	engine_blob_seal(s->host);
-	job->stage = APPEND_SEAL;
+	if (!reserve(s))
+		return RUN_MORE;
+	put_aside(s);
+	begin_next(s);
 	return RUN_MORE;
 }
 
@@ -391,89 +472,20 @@ blob_trouble(struct imap_session *s)
 	return end_with_failure(s);
 }
 
-/* The message joins the list; its link is made or under way. */
-static void
-put_aside(struct imap_session *s)
-{
-	struct append_job *job = s->append;
-	const struct mail_summary *scanned = scan_end(job->scan);
-	struct appended *bigger, *one;
-	struct buf summary;
-
-	if (job->count == job->cap) {
-		job->cap = job->cap != 0 ? job->cap * 2 : 1;
-		bigger = arena_alloc(s->arena, job->cap * sizeof(*bigger));
-		if (job->count != 0)
-			memcpy(bigger, job->list,
-			    job->count * sizeof(*bigger));
-		job->list = bigger;
-	}
-	buf_init(&summary, STORE_SUMMARY_MAX);
-	if (summary_encode(scanned, &summary) != 0)
-		buf_reset(&summary);
-	one = &job->list[job->count++];
-	*one = (struct appended){
-		.append = s->cmd.u.append, .message = job->message,
-		.blob_octets = engine_blob_size(s->host),
-		.sent_s = (scanned->flags & SUMMARY_HAS_DATE) != 0 ?
-		    scanned->sent_s : 0,
-		.summary = arena_str(s->arena, buf_str(&summary)),
-	};
-	memcpy(one->sha256, engine_blob_sha256(s->host),
-	    sizeof(one->sha256));
-	buf_fini(&summary);
-	job->message = 0;
-	job->octets += one->blob_octets;
-	job->summary_octets += one->summary.len;
-}
-
-/* Get ready for the literal that was announced. */
-static void
-begin_next(struct imap_session *s)
-{
-	struct append_job *job = s->append;
-
-	scan_free(&job->scan);
-	job->scan = scan_new();
-	job->header_octets = 0;
-	job->header_state = 0;
-	job->has_next = false;
-	s->cmd.u.append = job->next;
-	job->stage = APPEND_OPEN;
-	engine_blob_open(s->host, s->framer.append_octets);
-}
-
 static enum imap_run
 stage_seal(struct imap_session *s)
 {
 	enum engine_blob blob = engine_blob_state(s->host);
 	struct append_job *job = s->append;
-	struct err err = ERR_INIT;
-	uint64_t message;
 
 	if (blob == ENGINE_BLOB_SEALING)
 		return RUN_WAIT;
 	if (blob != ENGINE_BLOB_SEALED)
 		return blob_trouble(s);
-	if (store_reserve(s->store, &job->message, &err) != 0) {
-		if (job->has_next)
-			imap_framer_refuse(&s->framer);
-		imap_reply_err(s, &err);
-		finish(s);
+	if (!reserve(s))
 		return RUN_MORE;
-	}
-	if (!job->has_next && job->count == 0) {
-		engine_blob_link(s->host, job->message);
-		job->stage = APPEND_LINK;
-		return RUN_MORE;
-	}
-	message = job->message;
-	put_aside(s);
-	engine_blob_put_aside(s->host, message);
-	if (job->has_next)
-		begin_next(s);
-	else
-		job->stage = APPEND_FLUSH;
+	engine_blob_link(s->host, job->message);
+	job->stage = APPEND_LINK;
 	return RUN_MORE;
 }
 
@@ -603,19 +615,50 @@ add(struct imap_session *s)
 	engine_changed(s->host);
 }
 
+/* The file is not what was written to it. */
+static enum imap_run
+not_whole(struct imap_session *s)
+{
+	fail(s->append, blob_failure(ERR_TEMP), false);
+	return end_with_failure(s);
+}
+
 static enum imap_run
 stage_link(struct imap_session *s)
 {
 	enum engine_blob blob = engine_blob_state(s->host);
+	struct appended *one;
 
 	if (blob == ENGINE_BLOB_LINKING)
 		return RUN_WAIT;
 	if (blob != ENGINE_BLOB_LINKED)
 		return blob_trouble(s);
-	put_aside(s);
+	one = join(s);
+	if (one->blob_octets != engine_blob_size(s->host))
+		return not_whole(s);
+	memcpy(one->sha256, engine_blob_sha256(s->host),
+	    sizeof(one->sha256));
 	add(s);
 	finish(s);
 	return RUN_MORE;
+}
+
+/* What blobd says of those put aside. False: not what was written. */
+static bool
+take_asides(struct imap_session *s)
+{
+	struct append_job *job = s->append;
+	const struct engine_aside *aside;
+	size_t i;
+
+	for (i = 0; i < job->count; i++) {
+		aside = engine_blob_aside(s->host, i);
+		if (aside->size_octets != job->list[i].blob_octets)
+			return false;
+		memcpy(job->list[i].sha256, aside->sha256,
+		    sizeof(aside->sha256));
+	}
+	return true;
 }
 
 static enum imap_run
@@ -625,6 +668,8 @@ stage_flush(struct imap_session *s)
 
 	if (links == ENGINE_BLOB_LINKING)
 		return RUN_WAIT;
+	if (links == ENGINE_BLOB_LINKED && !take_asides(s))
+		return not_whole(s);
 	if (links != ENGINE_BLOB_LINKED ||
 	    engine_blob_flush(s->host) != 0) {
 		fail(s->append, blob_failure(engine_blob_error(s->host)),
