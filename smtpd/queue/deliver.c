@@ -94,8 +94,8 @@ static void
 finish(struct work *work, bool has_failed_bounce)
 {
 	bool is_left = false, has_deferred = has_failed_bounce;
+	int64_t next, now = when_wall_s();
 	struct err err = ERR_INIT;
-	int64_t next;
 	size_t i;
 	int rc = 0;
 
@@ -110,12 +110,13 @@ finish(struct work *work, bool has_failed_bounce)
 	else if (next != QUEUE_NEVER)
 		/* A start that comes before looks at what waits in line. */
 		rc = queue_store_schedule(work->env->store, work->item.id,
-		    work->is_blocked ? when_wall_s() : next,
+		    work->is_blocked ? now : next,
 		    work->item.tries + work->is_tried, false, &err);
 	if (rc != 0)
 		ev_error(NULL, "queue.change.failed", EV_ERR(&err));
-	work->done(work->ctx, work->item.id, is_left ? DELIVER_WAITS :
-	    DELIVER_GONE, next);
+	work->done(work->ctx, &work->item, is_left ? DELIVER_WAITS :
+	    DELIVER_GONE, next, is_left && next == QUEUE_NEVER ?
+	    &work->arena : NULL);
 	work_free(work);
 }
 
@@ -265,8 +266,8 @@ on_expanded(void *ctx, int code)
 	if (code != 0) {
 		/* The commit ended the process, or the item cannot be read
 		 * now: later. */
-		work->done(work->ctx, work->item.id, DELIVER_WAITS,
-		    next_try(work, 0));
+		work->done(work->ctx, &work->item, DELIVER_WAITS,
+		    next_try(work, 0), NULL);
 		work_free(work);
 		return;
 	}

@@ -47,8 +47,10 @@ enum deliver_end {
 				 * until it is woken */
 };
 
-typedef void deliver_done(void *ctx, uint64_t id, enum deliver_end end,
-    int64_t next_try_s);
+/* arena: NULL, or that of an item which waits and has not changed since it
+ * was read: who will need it again takes it, and sets *arena NULL. */
+typedef void deliver_done(void *ctx, const struct queue_item *item,
+    enum deliver_end end, int64_t next_try_s, struct arena **arena);
 
 /* Work on an item. blob_fd (taken over; -1: opened here). */
 void deliver_item(const struct deliver_env *env, struct arena *arena,

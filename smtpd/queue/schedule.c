@@ -10,10 +10,18 @@
 #define ACTIVE_MAX 1000
 #define LOOK_MS 60000
 #define ERROR_RETRY_S 60
+/* Items that wait in a destination's line and need not be read again. */
+#define KEPT_MAX 1000
+#define KEPT_OCTETS_MAX (64U << 10)	/* of each */
 
 struct entry {
 	int64_t next_try_s;
 	uint64_t id;
+};
+
+struct kept {			/* in its own arena */
+	struct arena *arena;
+	struct queue_item item;
 };
 
 struct schedule {
@@ -25,6 +33,7 @@ struct schedule {
 	size_t cap;
 	struct table *active;	/* id -> schedule, or its wake mark */
 	struct table *times;	/* id -> the entry's time that holds */
+	struct table *kept;	/* id -> struct kept */
 	bool is_paused;
 	void (*on_quiet)(void *ctx);
 	void *quiet_ctx;
@@ -122,12 +131,32 @@ arm(struct schedule *s)
 }
 
 static void
-on_done(void *ctx, uint64_t id, enum deliver_end end, int64_t next_try_s)
+keep(struct schedule *s, const struct queue_item *item, struct arena **arena)
+{
+	struct kept *kept;
+
+	if (table_count(s->kept) >= KEPT_MAX ||
+	    arena_used(*arena) > KEPT_OCTETS_MAX)
+		return;
+	kept = arena_new_of(*arena, struct kept);
+	kept->arena = *arena;
+	kept->item = *item;
+	*arena = NULL;
+	table_put_u64(s->kept, item->id, kept);
+}
+
+static void
+on_done(void *ctx, const struct queue_item *item, enum deliver_end end,
+    int64_t next_try_s, struct arena **arena)
 {
 	struct schedule *s = ctx;
+	uint64_t id = item->id;
+	bool is_woken = table_del_u64(s->active, id) != s;
 
+	if (arena != NULL)
+		keep(s, item, arena);
 	/* Woken while it was worked on: again, at once. */
-	if (table_del_u64(s->active, id) != s && end == DELIVER_WAITS)
+	if (is_woken && end == DELIVER_WAITS)
 		schedule_set(s, id, when_wall_s());
 	else if (end == DELIVER_WAITS)
 		schedule_set(s, id, next_try_s);
@@ -149,11 +178,19 @@ begin(struct schedule *s, struct arena *arena, const struct queue_item *item,
 static void
 begin_stored(struct schedule *s, uint64_t id)
 {
-	struct arena *arena = arena_new(8192);
+	struct kept *kept = table_del_u64(s->kept, id);
+	struct arena *arena;
 	struct err err = ERR_INIT;
 	struct queue_item item;
-	int rc = queue_store_get(s->env->store, id, arena, &item, &err);
+	int rc;
 
+	if (kept != NULL) {
+		item = kept->item;
+		begin(s, kept->arena, &item, -1);
+		return;
+	}
+	arena = arena_new(8192);
+	rc = queue_store_get(s->env->store, id, arena, &item, &err);
 	if (rc == 0 && !item.is_held) {
 		begin(s, arena, &item, -1);
 		return;
@@ -226,6 +263,10 @@ schedule_wake(struct schedule *s, uint64_t id)
 void
 schedule_forget(struct schedule *s, uint64_t id)
 {
+	struct kept *kept = table_del_u64(s->kept, id);
+	struct arena *arena = kept != NULL ? kept->arena : NULL;
+
+	arena_free(&arena);
 	table_del_u64(s->times, id);
 }
 
@@ -283,6 +324,7 @@ schedule_new(struct loop *loop, const struct deliver_env *env)
 	s->env = env;
 	s->active = table_new();
 	s->times = table_new();
+	s->kept = table_new();
 	loop_timer_init(&s->timer, loop, look, s);
 	return s;
 }
