@@ -12,6 +12,7 @@
  * may expunge it; its blob stays open.
  */
 #include "imapd/engine/engine_int.h"
+#include "imapd/engine/ahead.h"
 #include "imapd/engine/binary.h"
 #include "imapd/engine/preview.h"
 #include "imapd/engine/section.h"
@@ -58,6 +59,11 @@ struct fetch_job {
 	bool has_unknown_cte;
 	uint64_t at;
 	uint64_t end;
+	/* blobs of later messages: the next one to look at */
+	struct ahead ahead;
+	size_t ahead_range;
+	size_t ahead_number;
+	size_t ahead_hint;
 };
 
 static void
@@ -69,6 +75,7 @@ fetch_cleanup(struct imap_session *s)
 	binary_end(&job->binary);
 	preview_free(&job->preview);
 	message_fini(&job->message);
+	ahead_end(&job->ahead);
 	arena_free(&job->seen_arena);
 }
 
@@ -373,16 +380,20 @@ broken(struct fetch_job *job)
 	return end_message(job);
 }
 
-/* Rows that are read and shown at once need no copy. */
 static struct store_reader *
 reader_of(struct imap_session *s, struct fetch_job *job)
 {
-	if (s->cmd.u.fetch.n_sections != 0 ||
-	    (s->cmd.u.fetch.items & IMAP_FETCH_PREVIEW) != 0)
-		return NULL;
 	if (job->reader == NULL)
 		job->reader = store_reader_begin(s->store);
 	return job->reader;
+}
+
+/* Is a message shown in one go? Else its row has to outlive the reader. */
+static bool
+is_at_once(const struct imap_fetch *fetch)
+{
+	return fetch->n_sections == 0 &&
+	    (fetch->items & IMAP_FETCH_PREVIEW) == 0;
 }
 
 static bool
@@ -405,6 +416,8 @@ stage_start(struct imap_session *s, struct fetch_job *job)
 	if (message_load(&job->message, reader_of(s, job), msg->message,
 	    NULL) != 0)
 		return broken(job);
+	if (!is_at_once(&s->cmd.u.fetch))
+		message_keep_row(&job->message);
 	if (message_has_summary(&job->message))
 		return true;
 	/* It will take several runs and a change: read the row again. */
@@ -444,14 +457,57 @@ stage_preview(struct imap_session *s, struct fetch_job *job)
 	return !engine_slice_over(s->host);
 }
 
+/* Blobs of the messages that follow, as long as reading has to wait. */
+static void
+look_ahead(struct imap_session *s, struct fetch_job *job)
+{
+	const struct store_msg *msg;
+
+	if (job->ahead_range < job->range ||
+	    (job->ahead_range == job->range &&
+	    job->ahead_number <= job->number)) {
+		job->ahead_range = job->range;
+		job->ahead_number = job->number + 1;
+	}
+	while (ahead_wants(&job->ahead)) {
+		if (job->ahead_number >
+		    job->set.ranges[job->ahead_range].last) {
+			if (job->ahead_range + 1 == job->set.count)
+				return;
+			job->ahead_number =
+			    job->set.ranges[++job->ahead_range].first;
+		}
+		msg = view_msg(s->view, job->ahead_number++ - 1, job->msgs,
+		    job->count, &job->ahead_hint);
+		if (msg != NULL && msg->modseq > job->since)
+			ahead_add(&job->ahead, s->store, msg->message,
+			    msg->size_octets);
+	}
+}
+
+static bool
+open_blob(struct imap_session *s, struct fetch_job *job)
+{
+	struct imap_message *message = &job->message;
+	bool is_ahead;
+
+	message->fd = ahead_take(&job->ahead, message->row.id);
+	is_ahead = message->fd != -1;
+	if (!message_open(message))
+		return false;
+	if (!is_ahead)
+		ahead_probe(&job->ahead, message->fd);
+	look_ahead(s, job);
+	return true;
+}
+
 static bool
 stage_head(struct imap_session *s, struct fetch_job *job)
 {
 	const struct imap_fetch *fetch = &s->cmd.u.fetch;
 
-	if (fetch->n_sections != 0 &&
-	    needs_blob(fetch, job->message.summary) &&
-	    !message_open(&job->message))
+	if (fetch->n_sections != 0 && !job->message.has_blob &&
+	    needs_blob(fetch, job->message.summary) && !open_blob(s, job))
 		return broken(job);
 	put_head(s, job);
 	job->n_section = 0;

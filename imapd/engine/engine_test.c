@@ -3,6 +3,9 @@
  * states that were tampered with. */
 #include "base/test.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "mboxd/engine_test.h"
 
 struct fixture {
@@ -312,6 +315,62 @@ deliver(struct fixture *f, unsigned n)
 		    STR("Subject: x\r\n\r\ny\r\n"), 0, 1700000000, true);
 }
 
+/* The blobs leave memory, where the file system lets them. */
+static void
+forget_pages(struct fixture *f, uint64_t messages)
+{
+	char path[STORE_LINK_PATH_SIZE];
+	uint64_t id;
+	int fd;
+
+	for (id = 1; id <= messages; id++) {
+		store_link_path(id, path);
+		fd = openat(store_dir_fd(f->account->store), path, O_RDONLY);
+		assert_true(fd >= 0);
+		(void)fdatasync(fd);
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		(void)close(fd);
+	}
+}
+
+/* Their number in the order asked for, whatever is read before its turn. */
+static void
+test_fetch_not_in_memory(void **state)
+{
+	struct fixture *f = *state;
+	struct str out, want;
+	char text[64];
+	unsigned i;
+	size_t at;
+
+	for (i = 1; i <= 700; i++) {
+		(void)snprintf(text, sizeof(text), "S: %u\r\n\r\nbody %u.\r\n",
+		    i, i);
+		(void)test_deliver(f->account, STR("INBOX"), STR_NONE,
+		    str_of(text), 0, 1700000000, i % 3 != 0);
+	}
+	select_inbox(f);
+	say(f, STR("a STORE 5,300:302 +FLAGS.SILENT (\\Deleted)\r\n"));
+	say(f, STR("b EXPUNGE\r\n"));
+	expect_end(f, "b OK EXPUNGE completed\r\n");
+	forget_pages(f, 700);
+	say(f, STR("c UID FETCH 1:350,360,400:* (UID BODY[TEXT])\r\n"));
+	out = test_host_output(f->host);
+	for (i = 1; i <= 700; i++) {
+		(void)snprintf(text, sizeof(text), "body %u.", i);
+		want = str_of(text);
+		at = str_find_str(out, want);
+		if (i == 5 || (i >= 300 && i <= 302) ||
+		    (i > 350 && i < 400 && i != 360)) {
+			assert_int_equal(at, STR_NPOS);
+			continue;
+		}
+		assert_int_not_equal(at, STR_NPOS);
+		out = str_sub(out, at + want.len, out.len);
+	}
+	expect_end(f, "c OK UID FETCH completed\r\n");
+}
+
 /* Every second UID gone: no room for them in a state; it is found again. */
 static void
 test_park_with_gaps(void **state)
@@ -401,6 +460,7 @@ main(void)
 		TEST(test_nul),
 		TEST(test_huge_header),
 		TEST(test_many_parts),
+		TEST(test_fetch_not_in_memory),
 		TEST(test_park_with_gaps),
 		TEST(test_tampered_states),
 	};

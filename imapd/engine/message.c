@@ -42,6 +42,13 @@ message_load(struct imap_message *m, struct store_reader *reader, uint64_t id,
 	    store_message(m->store, id, m->arena, &m->row, err);
 }
 
+void
+message_keep_row(struct imap_message *m)
+{
+	m->row.trace = arena_str(m->arena, m->row.trace);
+	m->row.summary = arena_str(m->arena, m->row.summary);
+}
+
 bool
 message_has_summary(struct imap_message *m)
 {
@@ -71,8 +78,8 @@ message_open(struct imap_message *m)
 {
 	if (m->has_blob || m->is_broken)
 		return m->has_blob;
-	m->has_blob = store_blob_open(m->store, m->row.id, &m->fd,
-	    NULL) == 0 && is_whole(m);
+	m->has_blob = (m->fd != -1 || store_blob_open(m->store, m->row.id,
+	    &m->fd, NULL) == 0) && is_whole(m);
 	m->is_broken = !m->has_blob;
 	m->view = mail_view_of_fd(m->row.trace, m->fd, m->row.blob_octets);
 	return m->has_blob;

@@ -36,6 +36,9 @@ void message_fini(struct imap_message *m);
 int message_load(struct imap_message *m, struct store_reader *reader,
     uint64_t id, struct err *err);
 
+/* Copy what the reader showed: it will be used again or ended. */
+void message_keep_row(struct imap_message *m);
+
 /* Is the summary at hand, or can it be decoded without the blob? */
 bool message_has_summary(struct imap_message *m);
 
@@ -43,7 +46,7 @@ bool message_has_summary(struct imap_message *m);
  * at the end: no reader may be open. */
 bool message_make_summary(struct imap_message *m);
 
-/* Open the blob; false: is_broken. */
+/* Open the blob, unless fd is it already; false: is_broken. */
 bool message_open(struct imap_message *m);
 
 /* Done with this message. */

@@ -4,6 +4,9 @@
 
 #include "imapd/engine/notify.h"
 
+/* Read without being asked for. */
+#define LOOK_MESSAGES_MAX 200000U
+
 struct engine_session {
 	struct imap_session s;
 };
@@ -535,6 +538,24 @@ session_free(struct engine_session **sp)
 	*sp = NULL;
 }
 
+/*
+ * Nearly every client selects INBOX first: the list of its messages is read
+ * with the login, unless it is so long that somebody who wants another
+ * mailbox would wait for it.
+ */
+static void
+look_at_inbox(struct imap_session *s)
+{
+	const struct store_mailbox *box;
+	const struct store_msg *msgs;
+	size_t count;
+
+	box = store_mailbox_by_role(s->store, STORE_ROLE_INBOX);
+	/* A failure is told when it is asked for. */
+	if (box != NULL && box->messages <= LOOK_MESSAGES_MAX)
+		(void)store_messages(s->store, box->id, &msgs, &count, NULL);
+}
+
 static struct engine_session *
 session_open(struct engine_host *host, struct str state, struct err *err)
 {
@@ -552,7 +573,9 @@ session_open(struct engine_host *host, struct str state, struct err *err)
 	buf_init(&s->out, IMAP_OUT_MAX);
 	/* COPYUID may be long. */
 	buf_init(&s->reply, IMAP_OUT_MAX / 4);
-	if (state.len != 0 && imap_unpark(s, state, err) != 0)
+	if (state.len == 0)
+		look_at_inbox(s);
+	else if (imap_unpark(s, state, err) != 0)
 		session_free(&session);
 	return session;
 }

@@ -68,7 +68,7 @@ static const struct call_group call_groups[] = {
 	    "rename renameat renameat2 link linkat fsync fdatasync syncfs "
 	    "fallocate getdents64 statfs fstatfs statx stat lstat access "
 	    "faccessat faccessat2 chmod fchmod fchmodat flock readlink "
-	    "readlinkat getcwd umask rmdir utimensat copy_file_range "
+	    "readlinkat getcwd umask rmdir utimensat copy_file_range preadv2 "
 	    "sync_file_range fadvise64 fchown chown fchownat" },
 	{ SB_FORK, "clone clone3 fork vfork wait4 waitid kill "
 	    "pidfd_open pidfd_send_signal prlimit64 setpriority close_range "
