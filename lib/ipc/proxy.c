@@ -8,6 +8,7 @@
 
 #define OPEN_DEADLINE_MS 30000
 #define STREAM_MAX 65536
+#define STREAM_SNDBUF (1 << 20)	/* the kernel may give less */
 #define PREFIX_MAX 32768
 #define STATE_MAX 8192
 
@@ -389,6 +390,9 @@ connect_back(struct proxy *proxy)
 		loop_later(proxy->args.loop, &proxy->later);
 		return;
 	}
+	/* Room for the process to go on while we write. */
+	(void)setsockopt(stream[1], SOL_SOCKET, SO_SNDBUF,
+	    &(int){ STREAM_SNDBUF }, sizeof(int));
 	proxy->stream_fd = stream[1];
 	proxy->back = conn_new(proxy->args.loop, stream[0], STREAM_MAX,
 	    STREAM_MAX, &back_ops, proxy);
