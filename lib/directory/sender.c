@@ -17,24 +17,26 @@ load(struct directory *dir, struct err *err)
 {
 	struct db_query *q = db_query(dir->db, SENDER_KEY_LIST);
 	struct sender_key *key;
+	bool is_corrupt = false;
 	struct str secret;
-	int rc = 0;
+	int rc;
 
 	dir->sender_keys_len = 0;
 	db_bind_u64(q, 2, SENDER_KEYS_MAX);
-	while (dir->sender_keys_len < SENDER_KEYS_MAX && db_next(q)) {
+	while (dir->sender_keys_len < SENDER_KEYS_MAX &&
+	    db_next(q)) {
 		key = &dir->sender_keys[dir->sender_keys_len];
 		key->made_s = db_col_i64(q, 0);
 		secret = db_col_blob(q, 1);
-		if (secret.len != SENDER_KEY_OCTETS) {
-			rc = err_set(err, ERR_CORRUPT,
-			    "a key of %zu octets", secret.len);
+		is_corrupt = secret.len != SENDER_KEY_OCTETS;
+		if (is_corrupt)
 			break;
-		}
 		memcpy(key->secret, secret.p, SENDER_KEY_OCTETS);
 		dir->sender_keys_len++;
 	}
-	return rc != 0 ? (db_end(&q, NULL), rc) : db_end(&q, err);
+	rc = db_end(&q, err);
+	return is_corrupt ? err_set(err, ERR_CORRUPT,
+	    "a key of another length") : rc;
 }
 
 static int
