@@ -23,8 +23,7 @@ load(struct directory *dir, struct err *err)
 
 	dir->sender_keys_len = 0;
 	db_bind_u64(q, 2, SENDER_KEYS_MAX);
-	while (dir->sender_keys_len < SENDER_KEYS_MAX &&
-	    db_next(q)) {
+	while (dir->sender_keys_len < SENDER_KEYS_MAX && db_next(q)) {
 		key = &dir->sender_keys[dir->sender_keys_len];
 		key->made_s = db_col_i64(q, 0);
 		secret = db_col_blob(q, 1);

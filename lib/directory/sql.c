@@ -151,8 +151,8 @@ static const char *const migrations[] = {
 	"ALTER TABLE domain ADD COLUMN filter_absent INTEGER NOT NULL "
 	" DEFAULT 0;",
 
-	"CREATE TABLE sender_key (id INTEGER PRIMARY KEY AUTOINCREMENT, "
-	" made_s INTEGER NOT NULL, secret BLOB NOT NULL);",
+	("CREATE TABLE sender_key (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+	" made_s INTEGER NOT NULL, secret BLOB NOT NULL);"),
 };
 
 const struct db_schema directory_schema = {
