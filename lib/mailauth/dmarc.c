@@ -98,10 +98,8 @@ walk_domains(struct str domain, struct str domains_r[DMARC_WALK_MAX])
 static bool
 ends_walk(const struct walk *walk, size_t i)
 {
-	enum dmarc_psd psd = walk->records[i].psd;
-
-	return walk->has_record[i] && (psd == DMARC_PSD_NO ||
-	    (psd == DMARC_PSD_YES && i != 0));
+	return walk->has_record[i] &&
+	    walk->records[i].psd != DMARC_PSD_UNKNOWN;
 }
 
 static enum mailauth_step
@@ -478,7 +476,14 @@ evaluate(struct dmarc *dm)
 	return step;
 }
 
-/* t= asks for nothing to be done, pct= for the next weaker policy. */
+static enum dmarc_policy
+next_weaker(enum dmarc_policy policy)
+{
+	return policy == DMARC_P_REJECT ? DMARC_P_QUARANTINE : DMARC_P_NONE;
+}
+
+/* RFC 9989 section 4.7 (t=), RFC 7489 section 6.6.4 (pct=): both ask for the
+ * next weaker policy. */
 static void
 set_disposition(const struct dmarc_input *input, struct dmarc_result *result)
 {
@@ -487,15 +492,11 @@ set_disposition(const struct dmarc_input *input, struct dmarc_result *result)
 	result->is_testing = is_walk && result->record.is_testing;
 	if (result->result != MAILAUTH_FAIL)
 		return;
-	result->disposition = result->policy;
-	if (result->is_testing)
-		result->disposition = DMARC_P_NONE;
-	if (is_walk || input->sample < result->record.pct ||
-	    result->policy == DMARC_P_NONE)
-		return;
-	result->is_sampled_out = true;
-	result->disposition = result->policy == DMARC_P_REJECT ?
-	    DMARC_P_QUARANTINE : DMARC_P_NONE;
+	result->is_sampled_out = !is_walk &&
+	    result->policy != DMARC_P_NONE &&
+	    input->sample >= result->record.pct;
+	result->disposition = result->is_testing || result->is_sampled_out ?
+	    next_weaker(result->policy) : result->policy;
 }
 
 static void

@@ -102,8 +102,9 @@ struct dmarc_result {
 	/* none (no record), pass, fail, temperror, permerror */
 	enum mailauth_result result;
 	enum dmarc_policy policy;	/* as published for this From: */
-	/* What the owner wants done with this message: policy, but for what
-	 * passed, is only tested or is left out by pct=. */
+	/* What the owner wants done with this message: nothing when it did
+	 * not fail; the next weaker policy while it is only tested (t=y) or
+	 * when pct= leaves the message out. */
 	enum dmarc_policy disposition;
 	bool is_testing;
 	bool is_sampled_out;

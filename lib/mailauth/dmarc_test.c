@@ -147,6 +147,7 @@ static const struct {
 	{ "_dmarc.none.example", "v=DMARC1; p=none; rua=mailto:a@b.example" },
 	{ "_dmarc.sub.example.com", "v=DMARC1; p=quarantine; sp=reject" },
 	{ "_dmarc.test.example", "v=DMARC1; p=reject; t=y" },
+	{ "_dmarc.testq.example", "v=DMARC1; p=quarantine; t=y" },
 	{ "_dmarc.half.example", "v=DMARC1; p=reject; pct=50" },
 	{ "_dmarc.halfq.example", "v=DMARC1; p=quarantine; pct=50" },
 	{ "_dmarc.bad.example", "v=DMARC1; p=bad" },
@@ -162,6 +163,8 @@ static const struct {
 	{ "_dmarc.bank", "v=DMARC1; p=reject; np=reject; sp=quarantine;"
 	    " psd=y" },
 	{ "_dmarc.own.bank", "v=DMARC1; p=none" },
+	{ "_dmarc.bank2", "v=DMARC1; p=reject" },
+	{ "_dmarc.branch.bank2", "v=DMARC1; p=none; psd=y" },
 	/* psd=n: an organization below another's record. */
 	{ "_dmarc.dept.example.com", "v=DMARC1; p=none; psd=n" },
 	{ "here.example.com", NULL },
@@ -342,11 +345,18 @@ static const struct {
 	{ W, "gone.bank", NULL, NULL, 0, "fail reject bank/gone.bank" },
 	{ W, "www.own.bank", NULL, NULL, 0, "fail none own.bank/own.bank" },
 	{ W, "bank", NULL, "pass one.bank", 0, "fail reject bank/bank" },
+	/* The walk from a suffix ends there, whatever is above. */
+	{ W, "branch.bank2", NULL, NULL, 0,
+	    "fail none branch.bank2/branch.bank2" },
+	{ W, "a.branch.bank2", NULL, "pass b.branch.bank2", 0,
+	    "fail none branch.bank2/a.branch.bank2" },
 	{ W, "one.bank", NULL, "pass bank", 0,
 	    "fail quarantine bank/one.bank" },
 	/* t, pct. */
 	{ W, "test.example", NULL, NULL, 0,
-	    "fail none test.example/test.example" },
+	    "fail quarantine test.example/test.example" },
+	{ W, "testq.example", NULL, NULL, 0,
+	    "fail none testq.example/testq.example" },
 	{ L, "test.example", NULL, NULL, 0,
 	    "fail reject test.example/test.example" },
 	{ L, "half.example", NULL, NULL, 49,
@@ -473,7 +483,7 @@ test_flags(void **state)
 	assert_true(run.result.is_testing);
 	assert_false(run.result.is_sampled_out);
 	assert_int_equal(run.result.policy, DMARC_P_REJECT);
-	assert_int_equal(run.result.disposition, DMARC_P_NONE);
+	assert_int_equal(run.result.disposition, DMARC_P_QUARANTINE);
 	from = STR("half.example");
 	input.method = DMARC_PSL;
 	run_check(&run, &input);
