@@ -63,7 +63,8 @@ class Hikyaku(Side):
     password = PASSWORD
 
     def __init__(self, folder, config=None):
-        settings = {"remember_password": "1h", "sessions_per_user": "100", **(config or {})}
+        # The peers of these cases judge nothing either.
+        settings = {"remember_password": "1h", "sessions_per_user": "100", "filter": "no", **(config or {})}
         self.instance = Instance(base=folder, config=settings)
         self.folder = self.instance.dir
         self.mail = self.folder / "data"
