@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "filterd/judge/checks.h"
 
+#include "base/rand.h"
 #include "ipc/values.h"
 #include "mail/address.h"
 #include "mail/header.h"
+#include "mailauth/arc.h"
+#include "mailauth/authres.h"
+#include "mailauth/dkim.h"
+#include "mailauth/dmarc.h"
 #include "mailauth/spf.h"
 
 #define FROM_MAX 100U		/* fields that are looked at */
@@ -11,13 +16,18 @@
 struct checks {
 	const struct envelope *envelope;
 	struct arena *arena;
-	struct buf header;		/* and what was fed after it */
-	bool has_header;
-	struct str from_domain;		/* p NULL: From is no one's */
+	struct mailauth_message *message;
+	struct str *from;		/* domains of From's addresses */
+	size_t from_len;
+	bool is_from_broken;		/* it is no one's, or several's */
 	struct spf_input spf_input;
 	bool has_client;		/* its address is known */
 	struct spf_result helo;
 	struct spf_result mailfrom;
+	struct dkim_results dkim;
+	struct arc_result arc;
+	struct dmarc_result dmarc;
+	unsigned sample;
 	unsigned done;			/* evaluations, a mask */
 	struct verdict_auth auth[VERDICT_AUTH_MAX];
 	size_t auth_len;
@@ -64,7 +74,8 @@ checks_new(const struct envelope *envelope, struct arena *arena)
 	invariant(checks != NULL);
 	checks->envelope = envelope;
 	checks->arena = arena;
-	buf_init(&checks->header, HEADER_BLOCK_MAX);
+	checks->message = mailauth_message_new();
+	checks->sample = (unsigned)(rand_u64() % 100);
 	take_envelope(checks);
 	return checks;
 }
@@ -74,68 +85,46 @@ checks_free(struct checks **checks)
 {
 	if (*checks == NULL)
 		return;
-	buf_fini(&(*checks)->header);
+	mailauth_message_free(&(*checks)->message);
 	free(*checks);
 	*checks = NULL;
-}
-
-/* Keep lines up to the empty one. */
-static size_t
-header_part(const struct buf *header, struct str in, bool *is_end_r)
-{
-	size_t at = 0, end;
-	bool is_line_begin = header->len == 0 ||
-	    header->p[header->start + header->len - 1] == '\n';
-
-	*is_end_r = false;
-	while (at < in.len) {
-		end = str_find(str_sub(in, at, in.len), '\n');
-		if (is_line_begin && (in.p[at] == '\n' ||
-		    (in.p[at] == '\r' && end == 1))) {
-			*is_end_r = true;
-			return at + end + 1;
-		}
-		if (end == STR_NPOS)
-			return in.len;
-		at += end + 1;
-		is_line_begin = true;
-	}
-	return at;
 }
 
 int
 checks_feed(struct checks *checks, const void *data, size_t len,
     struct err *err)
 {
-	size_t part;
-
-	if (checks->has_header)
-		return 0;
-	part = header_part(&checks->header, str_make(data, len),
-	    &checks->has_header);
-	buf_add(&checks->header, data, part);
-	return buf_failed(&checks->header) ? err_set(err, ERR_LIMIT,
-	    "the header is too big") : 0;
+	return mailauth_message_feed(checks->message, data, len, err);
 }
 
-/* ---- From ---- */
-
-void
-checks_end(struct checks *checks)
+static void
+read_from(struct checks *checks)
 {
 	struct str values[FROM_MAX];
 	struct header_iter iter;
 	struct header_field field;
 	struct address *addresses;
-	size_t n = 0, count;
+	size_t n = 0, i;
 
-	header_iter_init(&iter, buf_str(&checks->header));
+	header_iter_init(&iter, mailauth_message_header(checks->message));
 	while (n < FROM_MAX && header_next(&iter, &field))
 		if (str_eq_nocase(field.name, STR("From")))
 			values[n++] = field.value;
-	if (address_from(checks->arena, values, n, &addresses, &count,
-	    NULL) == 0)
-		checks->from_domain = addresses[0].domain;
+	checks->is_from_broken = address_from(checks->arena, values, n,
+	    &addresses, &checks->from_len, NULL) != 0;
+	if (checks->is_from_broken)
+		checks->from_len = 0;
+	checks->from = arena_alloc(checks->arena, (checks->from_len + 1) *
+	    sizeof(*checks->from));
+	for (i = 0; i < checks->from_len; i++)
+		checks->from[i] = addresses[i].domain;
+}
+
+void
+checks_end(struct checks *checks)
+{
+	mailauth_message_end(checks->message);
+	read_from(checks);
 }
 
 /* ---- evaluations ---- */
@@ -158,23 +147,67 @@ run_mailfrom(struct checks *checks, struct answers *answers)
 	    &checks->mailfrom);
 }
 
-/* Those that build on others stand behind them. */
+static enum mailauth_step
+run_dkim(struct checks *checks, struct answers *answers)
+{
+	return dkim_verify(checks->message, answers, checks->envelope->now_s,
+	    &checks->dkim);
+}
+
+static enum mailauth_step
+run_arc(struct checks *checks, struct answers *answers)
+{
+	return arc_verify(checks->message, answers, checks->envelope->now_s,
+	    &checks->arc);
+}
+
+/* As long as SPF and DKIM are not known they are nothing, and what is asked
+ * for then is asked for beside their own questions. */
+static enum mailauth_step
+run_dmarc(struct checks *checks, struct answers *answers)
+{
+	struct dmarc_identity dkim[DKIM_SIGNATURES_MAX];
+	struct dmarc_input input = {
+		.method = checks->envelope->psl != NULL ? DMARC_PSL :
+		    DMARC_TREE_WALK,
+		.psl = checks->envelope->psl,
+		.from = checks->from, .from_count = checks->from_len,
+		.is_from_broken = checks->is_from_broken,
+		.spf = { checks->mailfrom.domain, checks->mailfrom.result },
+		.dkim = dkim, .dkim_count = checks->dkim.count,
+		.sample = checks->sample,
+	};
+	size_t i;
+
+	for (i = 0; i < checks->dkim.count; i++)
+		dkim[i] = (struct dmarc_identity){ checks->dkim.v[i].domain,
+		    checks->dkim.v[i].result };
+	return dmarc_check(checks->arena, &input, answers, &checks->dmarc);
+}
+
+/* Those that build on others stand behind all of them. */
 static enum mailauth_step (*const evaluations[])(struct checks *checks,
-    struct answers *answers) = { run_helo, run_mailfrom };
+    struct answers *answers) = { run_helo, run_mailfrom, run_dkim, run_arc,
+    run_dmarc };
 
 #define EVALUATIONS_LEN (sizeof(evaluations) / sizeof(evaluations[0]))
 
 enum mailauth_step
 checks_run(struct checks *checks, struct answers *answers)
 {
+	bool is_known = true;
 	size_t i;
 
-	for (i = 0; i < EVALUATIONS_LEN; i++)
-		if ((checks->done & 1U << i) == 0 &&
-		    evaluations[i](checks, answers) == MAILAUTH_DONE)
+	for (i = 0; i < EVALUATIONS_LEN; i++) {
+		if ((checks->done & 1U << i) != 0)
+			continue;
+		/* The last counts only when all before it are done. */
+		if (evaluations[i](checks, answers) == MAILAUTH_WAIT)
+			is_known = false;
+		else if (i + 1 != EVALUATIONS_LEN || is_known)
 			checks->done |= 1U << i;
-	return checks->done == (1U << EVALUATIONS_LEN) - 1 ? MAILAUTH_DONE :
-	    MAILAUTH_WAIT;
+	}
+	return is_known ? MAILAUTH_DONE : MAILAUTH_WAIT;
 }
 
 /* ---- what is known ---- */
@@ -187,7 +220,7 @@ auth_add(struct checks *checks, const struct verdict_auth *auth)
 }
 
 static void
-auth_add_spf(struct checks *checks, enum verdict_method method,
+add_spf(struct checks *checks, enum verdict_method method,
     const struct spf_result *spf)
 {
 	struct verdict_auth auth = { .method = method, .result = spf->result,
@@ -197,16 +230,68 @@ auth_add_spf(struct checks *checks, enum verdict_method method,
 }
 
 static void
-collect(struct checks *checks)
+collect_spf(struct checks *checks)
 {
 	bool is_null = checks->envelope->sender.len == 0;
 
 	if (!checks->has_client)
 		return;
-	auth_add_spf(checks, is_null ? VERDICT_M_SPF_HELO :
+	add_spf(checks, is_null ? VERDICT_M_SPF_HELO :
 	    VERDICT_M_SPF_MAILFROM, &checks->mailfrom);
 	if (!is_null && checks->helo.result != MAILAUTH_NONE)
-		auth_add_spf(checks, VERDICT_M_SPF_HELO, &checks->helo);
+		add_spf(checks, VERDICT_M_SPF_HELO, &checks->helo);
+}
+
+static void
+collect_dkim(struct checks *checks)
+{
+	struct verdict_auth auth = { .method = VERDICT_M_DKIM,
+	    .result = MAILAUTH_NONE };
+	const struct dkim_result *dkim;
+	size_t i;
+
+	if (checks->dkim.count == 0)
+		auth_add(checks, &auth);
+	for (i = 0; i < checks->dkim.count; i++) {
+		dkim = &checks->dkim.v[i];
+		auth.result = dkim->result;
+		auth.identity = dkim->domain;
+		auth.selector = dkim->selector;
+		auth.signature = dkim->signature;
+		auth.reason = dkim->reason;
+		auth_add(checks, &auth);
+	}
+}
+
+static void
+collect_dmarc(struct checks *checks)
+{
+	const struct dmarc_result *dmarc = &checks->dmarc;
+	struct verdict_auth auth = { .method = VERDICT_M_DMARC,
+	    .result = dmarc->result, .identity = dmarc->from_domain,
+	    .reason = dmarc->problem };
+
+	if (dmarc->result == MAILAUTH_FAIL)
+		auth.reason = arena_printf(checks->arena, "p=%s%s",
+		    dmarc_policy_name(dmarc->policy), dmarc->is_testing ?
+		    " (testing)" : "");
+	auth_add(checks, &auth);
+}
+
+static void
+collect_arc(struct checks *checks)
+{
+	const struct arc_result *arc = &checks->arc;
+	struct verdict_auth auth = { .method = VERDICT_M_ARC,
+	    .result = arc->result, .reason = arc->reason };
+
+	if (arc->result == MAILAUTH_NONE)
+		return;
+	if (arc->result == MAILAUTH_PASS) {
+		auth.identity = arc->sets[arc->instance - 1].domain;
+		auth.selector = arc->sets[arc->instance - 1].selector;
+	}
+	auth_add(checks, &auth);
 }
 
 /* ---- the verdict ---- */
@@ -226,7 +311,7 @@ refuse(struct verdict *verdict, const char *enhanced, struct str text,
 static bool
 judge_from(struct checks *checks, struct verdict *verdict)
 {
-	if (checks->from_domain.p != NULL)
+	if (!checks->is_from_broken)
 		return false;
 	refuse(verdict, "5.7.1",
 	    STR("From is missing, doubled or cannot be told"), "from");
@@ -247,15 +332,86 @@ judge_spf(struct checks *checks, struct verdict *verdict)
 	return true;
 }
 
+static bool
+is_trusted(struct str trusted, struct str domain)
+{
+	struct str rest = trusted, word;
+
+	while (rest.p != NULL) {
+		word = str_cut(rest, ' ', &rest);
+		if (word.len != 0 && str_eq_nocase(word, domain))
+			return true;
+	}
+	return false;
+}
+
+/* RFC 8617 section 7.2.1: hosts that we believe passed it on, and the first
+ * of them saw DMARC pass. */
+static bool
+is_vouched_for(struct checks *checks)
+{
+	struct authres_list *list;
+	unsigned i;
+	size_t k;
+
+	if (checks->arc.result != MAILAUTH_PASS)
+		return false;
+	for (i = 0; i < checks->arc.instance; i++)
+		if (!is_trusted(checks->envelope->arc_trusted,
+		    checks->arc.sets[i].domain))
+			return false;
+	list = arena_new_of(checks->arena, struct authres_list);
+	if (authres_parse(checks->arena, checks->arc.sets[0].results, list,
+	    NULL) != 0)
+		return false;
+	for (k = 0; k < list->count; k++)
+		if (str_eq_nocase(list->v[k].method, STR("dmarc")))
+			return str_eq_nocase(list->v[k].result, STR("pass"));
+	return false;
+}
+
+static bool
+judge_dmarc(struct checks *checks, struct verdict *verdict)
+{
+	const struct dmarc_result *dmarc = &checks->dmarc;
+
+	if (dmarc->result != MAILAUTH_FAIL ||
+	    dmarc->disposition == DMARC_P_NONE ||
+	    (checks->envelope->flags & FILTER_F_DMARC_MARK) != 0)
+		return false;
+	if (is_vouched_for(checks)) {
+		verdict->reason = STR("arc");
+		return true;
+	}
+	if (dmarc->disposition == DMARC_P_REJECT) {
+		refuse(verdict, "5.7.1", arena_printf(checks->arena,
+		    "%.*s wants unproven mail refused (DMARC)",
+		    STR_FMT(dmarc->from_domain)), "dmarc");
+		return true;
+	}
+	verdict->action = VERDICT_JUNK;
+	verdict->reason = STR("dmarc");
+	return true;
+}
+
+/* The first that has something to say decides. */
+static bool (*const judgements[])(struct checks *checks,
+    struct verdict *verdict) = { judge_from, judge_spf, judge_dmarc };
+
 void
 checks_verdict(struct checks *checks, struct verdict *verdict_r)
 {
+	size_t i;
+
 	*verdict_r = (struct verdict){ .action = VERDICT_DELIVER,
 	    .is_judged = true };
-	collect(checks);
+	collect_spf(checks);
+	collect_dmarc(checks);
+	collect_arc(checks);
+	collect_dkim(checks);
 	verdict_r->auth = checks->auth;
 	verdict_r->auth_len = checks->auth_len;
-	if (judge_from(checks, verdict_r))
-		return;
-	(void)judge_spf(checks, verdict_r);
+	for (i = 0; i < sizeof(judgements) / sizeof(judgements[0]); i++)
+		if (judgements[i](checks, verdict_r))
+			return;
 }

@@ -21,6 +21,7 @@
 
 #include "filter/verdict.h"
 #include "mailauth/answers.h"
+#include "mailauth/psl.h"
 
 struct envelope {
 	struct str protocol;	/* smtp, submission, lmtp */
@@ -32,6 +33,8 @@ struct envelope {
 	uint64_t flags;		/* enum filter_flag */
 	int64_t now_s;
 	bool refuses_spf_fail;
+	struct str arc_trusted;	/* sealers, separated by blanks */
+	const struct psl *psl;	/* of RFC 7489; NULL: the tree walk */
 };
 
 struct checks;

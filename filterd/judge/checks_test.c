@@ -15,6 +15,9 @@ static const struct record records[] = {
 	{ "good.test", DNS_T_TXT, "v=spf1 ip4:192.0.2.1 -all" },
 	{ "helo.test", DNS_T_TXT, "v=spf1 a -all" },
 	{ "broken.test", DNS_T_TXT, "v=spf1 foo:bar" },
+	{ "_dmarc.good.test", DNS_T_TXT, "v=DMARC1; p=reject" },
+	{ "junk.test", DNS_T_TXT, "v=spf1 ip4:192.0.2.1 -all" },
+	{ "_dmarc.junk.test", DNS_T_TXT, "v=DMARC1; p=quarantine" },
 };
 
 static void
@@ -69,43 +72,59 @@ static const struct {
 	const char *client;
 	const char *sender;
 	const char *message;
+	uint64_t flags;
 	bool refuses_spf_fail;
 	enum verdict_action want;
 	const char *reason;
 	enum mailauth_result spf;
 } cases[] = {
 	{ "spf pass", "192.0.2.1", "a@good.test",
-	    "From: a@good.test\r\n\r\nx\r\n", false, VERDICT_DELIVER, "",
+	    "From: a@good.test\r\n\r\nx\r\n", 0, false, VERDICT_DELIVER, "",
 	    MAILAUTH_PASS },
 	{ "spf fail alone is no reason", "192.0.2.2", "a@good.test",
-	    "From: a@good.test\r\n\r\nx\r\n", false, VERDICT_DELIVER, "",
+	    "From: a@none.test\r\n\r\nx\r\n", 0, false, VERDICT_DELIVER, "",
 	    MAILAUTH_FAIL },
 	{ "unless somebody wants it so", "192.0.2.2", "a@good.test",
-	    "From: a@good.test\r\n\r\nx\r\n", true, VERDICT_REFUSE, "spf",
+	    "From: a@good.test\r\n\r\nx\r\n", 0, true, VERDICT_REFUSE, "spf",
 	    MAILAUTH_FAIL },
+	{ "dmarc by spf", "192.0.2.1", "a@good.test",
+	    "From: b@good.test\r\n\r\n", 0, false, VERDICT_DELIVER, "",
+	    MAILAUTH_PASS },
+	{ "dmarc refuses what is not proven", "192.0.2.2", "a@good.test",
+	    "From: b@good.test\r\n\r\n", 0, false, VERDICT_REFUSE, "dmarc",
+	    MAILAUTH_FAIL },
+	{ "or is proven for somebody else", "192.0.2.1", "a@junk.test",
+	    "From: b@good.test\r\n\r\n", 0, false, VERDICT_REFUSE, "dmarc",
+	    MAILAUTH_PASS },
+	{ "dmarc puts aside", "192.0.2.2", "a@junk.test",
+	    "From: b@junk.test\r\n\r\n", 0, false, VERDICT_JUNK, "dmarc",
+	    MAILAUTH_FAIL },
+	{ "dmarc only marks", "192.0.2.2", "a@good.test",
+	    "From: b@good.test\r\n\r\n", FILTER_F_DMARC_MARK, false,
+	    VERDICT_DELIVER, "", MAILAUTH_FAIL },
 	{ "no record", "192.0.2.2", "a@none.test",
-	    "From: a@none.test\r\n\r\n", true, VERDICT_DELIVER, "",
+	    "From: a@none.test\r\n\r\n", 0, true, VERDICT_DELIVER, "",
 	    MAILAUTH_NONE },
 	{ "a broken record", "192.0.2.2", "a@broken.test",
-	    "From: a@broken.test\r\n\r\n", true, VERDICT_DELIVER, "",
+	    "From: a@broken.test\r\n\r\n", 0, true, VERDICT_DELIVER, "",
 	    MAILAUTH_PERMERROR },
 	{ "no From", "192.0.2.1", "a@good.test", "To: b@c.test\r\n\r\n",
-	    false, VERDICT_REFUSE, "from", MAILAUTH_PASS },
+	    0, false, VERDICT_REFUSE, "from", MAILAUTH_PASS },
 	{ "From in the body", "192.0.2.1", "a@good.test",
-	    "To: b@c.test\r\n\r\nFrom: a@good.test\r\n", false,
+	    "To: b@c.test\r\n\r\nFrom: a@good.test\r\n", 0, false,
 	    VERDICT_REFUSE, "from", MAILAUTH_PASS },
 	{ "two From", "192.0.2.1", "a@good.test",
 	    "From: a@good.test\r\nTo: b@c.test\r\nfrom: b@bad.test\r\n\r\n",
-	    false, VERDICT_REFUSE, "from", MAILAUTH_PASS },
+	    0, false, VERDICT_REFUSE, "from", MAILAUTH_PASS },
 	{ "an empty From", "192.0.2.1", "a@good.test", "From: \r\n\r\n",
-	    false, VERDICT_REFUSE, "from", MAILAUTH_PASS },
+	    0, false, VERDICT_REFUSE, "from", MAILAUTH_PASS },
 	{ "a group", "192.0.2.1", "a@good.test",
-	    "From: us: a@good.test;\r\n\r\n", false, VERDICT_REFUSE, "from",
+	    "From: us: a@good.test;\r\n\r\n", 0, false, VERDICT_REFUSE, "from",
 	    MAILAUTH_PASS },
 	{ "an encoded word as address", "192.0.2.1", "a@good.test",
-	    "From: =?utf-8?q?a=40good.test?=\r\n\r\n", false,
+	    "From: =?utf-8?q?a=40good.test?=\r\n\r\n", 0, false,
 	    VERDICT_REFUSE, "from", MAILAUTH_PASS },
-	{ "no header at all", "192.0.2.1", "a@good.test", "\r\n", false,
+	{ "no header at all", "192.0.2.1", "a@good.test", "\r\n", 0, false,
 	    VERDICT_REFUSE, "from", MAILAUTH_PASS },
 };
 
@@ -117,6 +136,7 @@ check_case(size_t i, size_t step)
 	    .zone = STR("internet"), .client = str_of(cases[i].client),
 	    .helo = STR("x"), .sender = str_of(cases[i].sender),
 	    .hostname = STR("mx.test"), .now_s = 1000000000,
+	    .flags = cases[i].flags,
 	    .refuses_spf_fail = cases[i].refuses_spf_fail };
 	struct checks *checks = checks_new(&envelope, arena);
 	struct verdict verdict;

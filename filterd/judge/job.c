@@ -327,6 +327,8 @@ take_envelope(struct job_impl *impl, struct ipc_in *in, uint64_t flags)
 	envelope->hostname = arena_str(arena, impl->env->hostname);
 	envelope->now_s = when_wall_s();
 	envelope->refuses_spf_fail = impl->env->refuses_spf_fail;
+	envelope->arc_trusted = arena_str(arena, impl->env->arc_trusted);
+	envelope->psl = impl->env->psl;
 	ev_put_str(impl->ev, LOG_K_session, session);
 	ev_put_str(impl->ev, LOG_K_remote, envelope->client);
 	ev_put_str(impl->ev, LOG_K_sender, envelope->sender);

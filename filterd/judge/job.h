@@ -35,6 +35,8 @@ struct job_env {
 	struct ipc_link *dnsd;
 	struct str hostname;
 	bool refuses_spf_fail;
+	struct str arc_trusted;
+	const struct psl *psl;
 	/* Has more to read: call job_step() when it is its turn. */
 	void (*wants_turn)(void *ctx, struct job *job);
 	void (*done)(void *ctx, struct job *job);

@@ -7,12 +7,14 @@
 #include "base/log.h"
 #include "filterd/judge/job.h"
 #include "ipc/child.h"
+#include "mailauth/psl.h"
 
 #define CLIENTS_MAX 64
 #define ADDRESS_OCTETS (1ULL << 30)
 
 struct filterd {
 	struct child *child;
+	struct psl *psl;		/* NULL: there is no list here */
 	struct job_env env;
 	struct list jobs;
 	struct list turns;		/* jobs that have more to read */
@@ -117,6 +119,13 @@ gone(void *ctx, struct ipc_link *link)
 
 /* ---- life ---- */
 
+static bool
+wants_list(struct child *child)
+{
+	return str_eq(child_config(child, "dmarc_organization", "walk"),
+	    STR("list"));
+}
+
 static void
 read_config(struct filterd *filterd)
 {
@@ -126,6 +135,9 @@ read_config(struct filterd *filterd)
 	if (filterd->jobs_max == 0)
 		filterd->jobs_max = 1;
 	filterd->env.hostname = child_config(child, "hostname", "localhost");
+	filterd->env.arc_trusted = child_config(child,
+	    "arc_trusted_sealers", "");
+	filterd->env.psl = wants_list(child) ? filterd->psl : NULL;
 	filterd->env.refuses_spf_fail = child_config_u64(child,
 	    "spf_fail_refuse", 0) != 0;
 }
@@ -133,9 +145,14 @@ read_config(struct filterd *filterd)
 static int
 prepare(struct child *child, struct err *err)
 {
-	(void)err;
+	struct filterd *filterd = child->ctx;
+	struct err why = ERR_INIT;
+	int rc = psl_open(NULL, &filterd->psl, &why);
+
+	/* A reload may want it, and cannot open it any more. */
+	if (rc != 0 && wants_list(child))
+		return err_set(err, rc, "%s", err_text(&why));
 	child->sandbox.user = "_hikyaku-filterd";
-	/* Its clients read blobs by group; a descriptor is all it gets. */
 	child->sandbox.files_max = 256 + child_config_u64(child,
 	    "filter_jobs", 64);
 	child->sandbox.address_octets = ADDRESS_OCTETS;

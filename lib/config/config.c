@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 enum type { TEXT, SIZE, TIME, COUNT, FLAG, DAYS, LEVEL, SANDBOX, POLICY,
-	ABSENT };
+	ABSENT, ORGANIZATION };
 
 struct key {
 	const char *name;
@@ -150,6 +150,10 @@ parse_value(const struct key *key, const char *value, uint64_t *number_r,
 	case ABSENT:
 		*want_r = "tempfail or accept";
 		rc = is_one_of(value, "tempfail accept") ? 0 : ERR_SYNTAX;
+		break;
+	case ORGANIZATION:
+		*want_r = "walk or list";
+		rc = is_one_of(value, "walk list") ? 0 : ERR_SYNTAX;
 		break;
 	}
 	return rc;

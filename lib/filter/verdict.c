@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "filter/verdict.h"
 
+#include "mailauth/authres.h"
 #include "proto/smtp_answer.h"
 
 #define VERDICT_VERSION 1
@@ -108,6 +109,7 @@ put_auth(struct buf *out, const struct verdict_auth *auth)
 	buf_add_char(out, (char)auth->result);
 	put_text(out, auth->identity, VERDICT_IDENTITY_MAX);
 	put_text(out, auth->selector, VERDICT_IDENTITY_MAX);
+	put_text(out, auth->signature, VERDICT_IDENTITY_MAX);
 	put_text(out, auth->reason, VERDICT_TEXT_MAX);
 	section_end(out, at);
 }
@@ -254,6 +256,7 @@ read_auth(struct reader *reader, struct arena *arena,
 	auth->result = (enum mailauth_result)result;
 	auth->identity = get_text(reader, VERDICT_IDENTITY_MAX, arena);
 	auth->selector = get_text(reader, VERDICT_IDENTITY_MAX, arena);
+	auth->signature = get_text(reader, VERDICT_IDENTITY_MAX, arena);
 	auth->reason = get_text(reader, VERDICT_TEXT_MAX, arena);
 }
 
@@ -331,61 +334,32 @@ verdict_decode(struct str in, struct arena *arena, struct verdict *verdict_r,
 
 /* ---- header fields ---- */
 
-/* RFC 8601 section 2.2: a value is a token, a domain name or quoted. */
 static void
-put_value(struct buf *out, struct str value)
+add_result(struct authres_list *list, const struct verdict_auth *auth)
 {
-	bool is_plain = value.len != 0;
-	size_t i;
+	struct authres *authres = authres_add(list,
+	    methods[auth->method].name, auth->result);
 
-	for (i = 0; i < value.len; i++)
-		is_plain &= ascii_is_alpha(value.p[i]) ||
-		    ascii_is_digit(value.p[i]) || value.p[i] == '.' ||
-		    value.p[i] == '-' || value.p[i] == '_';
-	if (is_plain) {
-		buf_add_str(out, value);
+	if (authres == NULL)
 		return;
-	}
-	buf_add_char(out, '"');
-	for (i = 0; i < value.len; i++) {
-		if (value.p[i] == '"' || value.p[i] == '\\')
-			buf_add_char(out, '\\');
-		buf_add_char(out, value.p[i]);
-	}
-	buf_add_char(out, '"');
-}
-
-static void
-put_result(struct buf *out, const struct verdict_auth *auth)
-{
-	buf_addf(out, ";\r\n\t%s=%s", methods[auth->method].name,
-	    mailauth_result_name(auth->result));
-	if (auth->reason.len != 0) {
-		buf_add_cstr(out, " reason=");
-		put_value(out, auth->reason);
-	}
-	if (auth->identity.len != 0) {
-		buf_addf(out, "\r\n\t %s=", methods[auth->method].property);
-		put_value(out, auth->identity);
-	}
-	if (auth->selector.len != 0) {
-		buf_add_cstr(out, "\r\n\t header.s=");
-		put_value(out, auth->selector);
-	}
+	authres->reason = auth->reason;
+	authres_prop(authres, methods[auth->method].property,
+	    auth->identity);
+	authres_prop(authres, "header.s", auth->selector);
+	/* RFC 6008 section 3. */
+	authres_prop(authres, "header.b", auth->signature);
 }
 
 void
 verdict_put_fields(const struct verdict *verdict, struct str authserv_id,
     struct buf *out)
 {
+	struct authres_list list = { .authserv_id = authserv_id };
 	size_t i;
 
 	if (!verdict->is_judged)
 		return;
-	buf_addf(out, "Authentication-Results: %.*s", STR_FMT(authserv_id));
 	for (i = 0; i < verdict->auth_len; i++)
-		put_result(out, &verdict->auth[i]);
-	if (verdict->auth_len == 0)
-		buf_add_cstr(out, "; none");
-	buf_add_cstr(out, "\r\n");
+		add_result(&list, &verdict->auth[i]);
+	authres_put_field(out, &list);
 }

@@ -59,6 +59,7 @@ struct verdict_auth {
 	enum mailauth_result result;
 	struct str identity;	/* the domain; may be empty */
 	struct str selector;	/* of a signature; else empty */
+	struct str signature;	/* what tells it from others: of b= */
 	struct str reason;	/* may be empty */
 };
 

@@ -1,21 +1,38 @@
 # SPDX-License-Identifier: ISC
 """filterd through a running instance: senders' identities against a real name server with signed zones, verdicts and
 what becomes of them, and mail while nobody judges it."""
+import base64
 import email
 import os
 import re
 import signal
 import smtplib
+import subprocess
 import threading
 import time
 
 import pytest
 
+import dkim
 from dnsserver import DnsServer
 from instance import Instance
 from test_roundtrip import imap
 
 HOST = "mail.example.test"
+KEY = subprocess.run(["openssl", "genrsa", "-traditional", "2048"], capture_output=True, check=True).stdout
+DKIM = 'sel._domainkey IN TXT ( "v=DKIM1; k=rsa; p=" %s )' % " ".join(
+    f'"{part}"' for part in re.findall(".{1,200}", base64.b64encode(subprocess.run(
+        ["openssl", "rsa", "-pubout", "-outform", "DER"], input=KEY, capture_output=True,
+        check=True).stdout).decode()))
+US, OTHERS = "v=spf1 ip4:127.0.0.1 ip6:::1 -all", "v=spf1 ip4:192.0.2.1 -all"
+
+
+def zone(spf, dmarc=None, key=True):
+    """SPF, DMARC and the key of selector sel."""
+    lines = [f'@ IN TXT "{spf}"'] + ([DKIM] if key else [])
+    return "\n".join(lines + ([f'_dmarc IN TXT "v=DMARC1; {dmarc}"'] if dmarc else []))
+
+
 ZONES = {
     "good.test": '@ IN TXT "v=spf1 ip4:127.0.0.1 ip6:::1 -all"',
     "other.test": '@ IN TXT "v=spf1 ip4:192.0.2.1 -all"',
@@ -28,25 +45,37 @@ ZONES = {
     "silent.test": '@ IN TXT "v=spf1 ip4:127.0.0.1 -all"',
     "none.test": "@ IN A 192.0.2.1",
     "host.test": '@ IN TXT "v=spf1 ip4:127.0.0.1 -all"',
+    "proven.test": zone(US, "p=reject"),
+    "reject.test": zone(OTHERS, "p=reject") + "\n" + DKIM.replace("_domainkey", "_domainkey.sub"),
+    "junk.test": zone(OTHERS, "p=quarantine"),
+    "watch.test": zone(OTHERS, "p=none"),
+    "tried.test": zone(OTHERS, "p=reject; t=y"),
+    "org.test": zone(OTHERS, "p=none; sp=reject"),
+    "strict.test": zone(OTHERS, "p=reject; adkim=s") + "\n" + DKIM.replace("_domainkey", "_domainkey.sub"),
+    "sealer.test": zone(US),
+    "unknown-sealer.test": zone(US),
+    "bogus.test": zone(US, "p=reject"),
 }
 BUDGET_S = 2
 
 
 @pytest.fixture(scope="module")
 def dns():
-    with DnsServer(ZONES, bogus=["silent.test"]) as server:
+    with DnsServer(ZONES, bogus=["silent.test", "bogus.test"]) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def hk(dns):
     instance = Instance(config=dns.settings(filter_budget=f"{BUDGET_S}s", rate_connections="100000",
-                                            rate_messages="100000", connections_per_address="500"),
+                                            rate_messages="100000", connections_per_address="500",
+                                            arc_trusted_sealers="elsewhere.test sealer.test"),
                         zones={"smtp": "internet"}).start()
     try:
         instance.domain("example.test", "--mailbox-size", "10G", "--ids", "100")
         instance.domain("lax.test", "--filter-unavailable", "accept")
-        for address in ("alice@example.test", "bob@example.test", "carol@lax.test"):
+        instance.domain("marks.test", "--dmarc", "mark")
+        for address in ("alice@example.test", "bob@example.test", "carol@lax.test", "dora@marks.test"):
             instance.account(address)
         yield instance
         instance.assert_clean_log()
@@ -127,6 +156,98 @@ def test_log_tells_how_long_it_took(hk):
     entry = [e for e in hk.events("filter.message.judged") if e["sender"] == "a@good.test"][-1]
     assert entry["status"] == "deliver" and entry["spf"].startswith("pass good.test")
     assert 0 <= entry["read_ms"] <= entry["ms"] and 0 <= entry["dns_ms"] <= entry["ms"]
+
+
+# ---- DKIM and DMARC ----
+
+def signed(data, domain, **how):
+    return dkim.sign(data, b"sel", domain.encode(), KEY, include_headers=[b"from", b"subject", b"to"], **how) + data
+
+
+def judged(hk, name, author, signer=None, sender=None, to="alice@example.test", change=lambda data: data):
+    """Send mail from author@, signed by signer, in an envelope of sender: (code, its message, where it was)."""
+    subject = f"dmarc-{name.replace(' ', '-')}"
+    data = message(subject, f"a@{author}")
+    if signer:
+        data = signed(data, signer)
+    code, text = send(hk, change(data), f"a@{sender or author}", [to])
+    if code != 250:
+        assert text.startswith("5.7.1 ") and author in text, text
+        for mailbox in ("INBOX", "Junk"):
+            assert find(hk, subject, to, mailbox, seconds=0) is None
+        return code, None, None
+    for _ in range(200):
+        for mailbox in ("INBOX", "Junk"):
+            msg = find(hk, subject, to, mailbox, seconds=0)
+            if msg is not None:
+                return code, msg, mailbox
+        time.sleep(0.05)
+    raise AssertionError("it did not come: " + hk.cli("queue", "list").stdout)
+
+
+def change_body(data):
+    return data.replace(b"hello", b"hullo")
+
+
+@pytest.mark.parametrize("name,how,mailbox,wants", [
+    # Either of the two is proof, for the domain that people see.
+    ("spf", dict(author="proven.test"), "INBOX", ["spf=pass", "dkim=none", "dmarc=pass header.from=proven.test"]),
+    ("dkim", dict(author="reject.test", signer="reject.test"), "INBOX",
+     ["spf=fail", "dkim=pass header.d=reject.test header.s=sel", "dmarc=pass"]),
+    ("dkim of a subdomain", dict(author="reject.test", signer="sub.reject.test"), "INBOX",
+     ["dkim=pass header.d=sub.reject.test", "dmarc=pass"]),
+    ("both", dict(author="proven.test", signer="proven.test"), "INBOX", ["spf=pass", "dkim=pass", "dmarc=pass"]),
+    ("spf and a broken signature", dict(author="proven.test", signer="proven.test", change=change_body), "INBOX",
+     ["spf=pass", "dkim=fail", "dmarc=pass"]),
+    # Proof for another domain is none.
+    ("spf of another", dict(author="reject.test", sender="good.test"), None, []),
+    ("dkim of another", dict(author="reject.test", signer="proven.test"), None, []),
+    ("both of another", dict(author="reject.test", signer="proven.test", sender="proven.test"), None, []),
+    ("a broken signature", dict(author="reject.test", signer="reject.test", change=change_body), None, []),
+    ("nothing", dict(author="reject.test"), None, []),
+    # What the owner wants done.
+    ("quarantine", dict(author="junk.test"), "Junk", ["dmarc=fail", "p=quarantine"]),
+    ("quarantine and signed", dict(author="junk.test", signer="junk.test"), "INBOX", ["dmarc=pass"]),
+    ("only watched", dict(author="watch.test"), "INBOX", ["dmarc=fail", "p=none"]),
+    ("only tried out", dict(author="tried.test"), "Junk", ["dmarc=fail", "p=reject (testing)"]),
+    ("a subdomain", dict(author="sub.org.test"), None, []),
+    ("its organization", dict(author="org.test"), "INBOX", ["dmarc=fail", "p=none"]),
+    ("strict alignment", dict(author="strict.test", signer="sub.strict.test"), None, []),
+    ("no policy", dict(author="none.test"), "INBOX", ["dmarc=none"]),
+    ("a policy nobody can check", dict(author="bogus.test"), "INBOX", ["dmarc=temperror"]),
+    # What the recipient's domain wants.
+    ("marked", dict(author="reject.test", to="dora@marks.test"), "INBOX", ["dmarc=fail", "p=reject"]),
+    ("marked junk", dict(author="junk.test", to="dora@marks.test"), "INBOX", ["dmarc=fail", "p=quarantine"]),
+])
+def test_dmarc(hk, name, how, mailbox, wants):
+    code, msg, where = judged(hk, name, **how)
+    assert (code, where) == (550 if mailbox is None else 250, mailbox)
+    for want in wants:
+        assert want in results(msg), results(msg)
+
+
+def test_results_of_several_signatures(hk):
+    """Each is told, and can be told from the others (RFC 6008)."""
+    data = signed(signed(message("several", "a@proven.test"), "proven.test"), "good.test")
+    assert send(hk, data, "a@proven.test")[0] == 250
+    found = results(find(hk, "several"))
+    assert found.count("dkim=") == 2 and len(set(re.findall(r'header\.b=("[^"]*"|[^ ;]*)', found))) == 2, found
+    assert "dkim=pass header.d=proven.test" in found and "header.d=good.test" in found
+
+
+@pytest.mark.parametrize("sealer,saw,trusted", [("sealer.test", "pass", True), ("sealer.test", "fail", False),
+                                                ("unknown-sealer.test", "pass", False)])
+def test_arc(hk, sealer, saw, trusted):
+    """Who changed a message on its way is believed about what it was, when the operator says so."""
+    subject = f"arc-{sealer}-{saw}"
+    data = message(subject, "a@reject.test", f"Authentication-Results: mx.{sealer}; dmarc={saw} header.from=reject.test\r\n")
+    data = b"".join(dkim.arc_sign(data, b"sel", sealer.encode(), KEY, f"mx.{sealer}".encode(),
+                                  include_headers=[b"from", b"to", b"subject"])) + data
+    code, _ = send(hk, data, f"a@{sealer}")
+    assert code == (250 if trusted else 550)
+    if trusted:
+        found = results(find(hk, subject))
+        assert "arc=pass" in found and "dmarc=fail" in found, found
 
 
 # ---- fields that strangers write ----
