@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "master/connect.h"
 #include "master/supervise.h"
 
 #include <errno.h>
@@ -307,11 +308,38 @@ on_listeners(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	ipc_reply_end(out, -1);
 }
 
+static void
+on_connect(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct child_slot *slot = ipc_link_ctx(link);
+	struct str name = ipc_get_str(in);
+	const struct config_milter *milters;
+	struct err err = ERR_INIT;
+	size_t i, n = config_milters(slot->s->args.config, &milters);
+	int fd;
+
+	for (i = 0; i < n; i++)
+		if (str_eq(name, str_of(milters[i].name)))
+			break;
+	if (i == n) {
+		ipc_reply_err(req, ERR_NOTFOUND, "no such milter");
+		return;
+	}
+	fd = connect_to(str_of(milters[i].address), &err);
+	if (fd < 0) {
+		ipc_reply_err(req, ERR_TEMP, "%s", err_text(&err));
+		return;
+	}
+	ipc_reply_end(ipc_reply_begin(req), fd);
+	(void)close(fd);
+}
+
 static ipc_handler *const handlers[] = {
 	[MASTER_READY] = on_ready,
 	[MASTER_ALERT] = on_alert,
 	[MASTER_PROCESSES] = on_processes,
 	[MASTER_LISTENERS] = on_listeners,
+	[MASTER_CONNECT] = on_connect,
 	[MASTER_CONFIG] = NULL,
 	[MASTER_FD] = NULL,
 	[MASTER_START] = NULL,
@@ -375,6 +403,8 @@ child_hand_over(struct child_slot *slot, int master_fd)
 	if ((slot->program->needs & NEEDS_CONTROL) != 0)
 		allowed |= 1ULL << MASTER_PROCESSES |
 		    1ULL << MASTER_LISTENERS;
+	if ((slot->program->needs & NEEDS_MILTERS) != 0)
+		allowed |= 1ULL << MASTER_CONNECT;
 	if ((slot->program->needs & NEEDS_LISTENERS) != 0)
 		allowed |= 1ULL << MASTER_LISTENERS;
 	slot->link = ipc_serve(slot->s->args.loop, &ipc_master, master_fd,

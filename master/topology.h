@@ -13,6 +13,7 @@ enum {
 	NEEDS_KEY = 2,		/* file:tls_key */
 	NEEDS_CONTROL = 4,	/* listen:control, what runs and listens */
 	NEEDS_LISTENERS = 8,	/* may ask what listens */
+	NEEDS_MILTERS = 16,	/* may ask for connections to mail filters */
 };
 
 struct program {

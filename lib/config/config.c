@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "io/netaddr.h"
 
 enum type { TEXT, SIZE, TIME, COUNT, FLAG, DAYS, LEVEL, SANDBOX, POLICY,
 	ABSENT, ORGANIZATION };
@@ -36,6 +37,8 @@ struct config {
 	uint64_t numbers[KEYS_LEN];
 	struct config_listener listeners[LISTENERS_MAX];
 	size_t listeners_len;
+	struct config_milter milters[CONFIG_MILTERS_MAX];
+	size_t milters_len;
 };
 
 #define FILE_MAX_OCTETS (1U << 20)
@@ -229,6 +232,61 @@ check_listener(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+/* "unix:/path" or "192.0.2.1@8891"; what the master will connect to. */
+static bool
+is_milter_address(struct str text)
+{
+	struct str host, rest;
+	struct netaddr addr;
+	uint64_t port;
+
+	if (str_begins(text, STR("unix:/")))
+		return text.len < 100 && str_is_printable(text);
+	host = str_cut(text, '@', &rest);
+	return rest.p != NULL && netaddr_parse(host, &addr, NULL) == 0 &&
+	    str_to_u64(rest, 65535, &port) == 0 && port != 0;
+}
+
+static int
+check_milter(cfg_t *cfg, cfg_opt_t *opt)
+{
+	cfg_t *sec = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+	static const char *const times[] = { "connect_timeout",
+	    "command_timeout", "message_timeout" };
+	uint64_t seconds;
+	size_t i;
+
+	if (!is_milter_address(str_of(cfg_getstr(sec, "address")))) {
+		cfg_error(cfg, "milter %s: address = \"%s\": want "
+		    "unix:/PATH or ADDRESS@PORT", cfg_title(sec),
+		    cfg_getstr(sec, "address"));
+		return -1;
+	}
+	if (!is_one_of(cfg_getstr(sec, "unavailable"),
+	    "tempfail accept reject quarantine")) {
+		cfg_error(cfg, "milter %s: unavailable = \"%s\": want "
+		    "tempfail, accept, reject or quarantine", cfg_title(sec),
+		    cfg_getstr(sec, "unavailable"));
+		return -1;
+	}
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (config_parse_time(str_of(cfg_getstr(sec, times[i])),
+		    &seconds) != 0 || seconds == 0 || seconds > 3600) {
+			cfg_error(cfg, "milter %s: %s = \"%s\": want a time "
+			    "such as 30s", cfg_title(sec), times[i],
+			    cfg_getstr(sec, times[i]));
+			return -1;
+		}
+	if (str_find(str_of(cfg_title(sec)), ' ') != STR_NPOS ||
+	    !str_is_printable(str_of(cfg_title(sec))) ||
+	    cfg_opt_size(opt) > CONFIG_MILTERS_MAX) {
+		cfg_error(cfg, "milter %s: want a name without blanks, and at "
+		    "most %d of them", cfg_title(sec), CONFIG_MILTERS_MAX);
+		return -1;
+	}
+	return 0;
+}
+
 static int
 check_route(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -301,7 +359,7 @@ static cfg_t *
 parse(const char *path, struct err *err)
 {
 	char *text = read_file(path, err);
-	static char no_addresses[] = "{}";
+	static char no_addresses[] = "{}", no_milters[] = "{}";
 	static cfg_opt_t listener_opts[] = {
 		CFG_STR("protocol", "", CFGF_NONE),
 		CFG_STR_LIST("addresses", no_addresses, CFGF_NONE),
@@ -310,6 +368,15 @@ parse(const char *path, struct err *err)
 		CFG_STR("tls", "none", CFGF_NONE),
 		CFG_STR("zone", "internet", CFGF_NONE),
 		CFG_STR("clear_logins", "no", CFGF_NONE),
+		CFG_STR_LIST("milters", no_milters, CFGF_NONE),
+		CFG_END(),
+	};
+	static cfg_opt_t milter_opts[] = {
+		CFG_STR("address", "", CFGF_NONE),
+		CFG_STR("connect_timeout", "30s", CFGF_NONE),
+		CFG_STR("command_timeout", "30s", CFGF_NONE),
+		CFG_STR("message_timeout", "120s", CFGF_NONE),
+		CFG_STR("unavailable", "tempfail", CFGF_NONE),
 		CFG_END(),
 	};
 	static cfg_opt_t route_opts[] = {
@@ -319,7 +386,7 @@ parse(const char *path, struct err *err)
 		CFG_STR("password_file", "", CFGF_NONE),
 		CFG_END(),
 	};
-	cfg_opt_t opts[KEYS_LEN + 3];
+	cfg_opt_t opts[KEYS_LEN + 4];
 	cfg_t *cfg;
 	size_t i;
 	int rc;
@@ -333,6 +400,8 @@ parse(const char *path, struct err *err)
 	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	opts[i++] = (cfg_opt_t)CFG_SEC("route", route_opts,
 	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+	opts[i++] = (cfg_opt_t)CFG_SEC("milter", milter_opts,
+	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	opts[i] = (cfg_opt_t)CFG_END();
 	cfg = cfg_init(opts, CFGF_NONE);
 	invariant(cfg != NULL);
@@ -341,6 +410,7 @@ parse(const char *path, struct err *err)
 		cfg_set_validate_func(cfg, keys[i].name, check_value);
 	cfg_set_validate_func(cfg, "listener", check_listener);
 	cfg_set_validate_func(cfg, "route", check_route);
+	cfg_set_validate_func(cfg, "milter", check_milter);
 	parse_err = err;
 	parse_path = path;
 	rc = cfg_parse_buf(cfg, text);
@@ -351,6 +421,19 @@ parse(const char *path, struct err *err)
 	err_set(err, ERR_SYNTAX, "%s: does not parse", path);
 	cfg_free(cfg);
 	return NULL;
+}
+
+/* The words of a list with blanks between them. */
+static const char *
+join(struct arena *arena, cfg_t *sec, const char *name)
+{
+	struct str all = STR("");
+	unsigned i;
+
+	for (i = 0; i < cfg_size(sec, name); i++)
+		all = arena_printf(arena, "%.*s%s%s", STR_FMT(all),
+		    i != 0 ? " " : "", cfg_getnstr(sec, name, i));
+	return arena_cstr(arena, all);
 }
 
 static void
@@ -375,6 +458,55 @@ take_listener(struct config *config, cfg_t *sec)
 	for (i = 0; i < l->addresses_len; i++)
 		addresses[i] = cfg_getnstr(sec, "addresses", (unsigned)i);
 	l->addresses = addresses;
+	l->milters = join(config->arena, sec, "milters");
+}
+
+static void
+take_milter(struct config *config, cfg_t *sec)
+{
+	struct config_milter *m = &config->milters[config->milters_len++];
+
+	m->name = cfg_title(sec);
+	m->address = cfg_getstr(sec, "address");
+	m->unavailable = cfg_getstr(sec, "unavailable");
+	(void)config_parse_time(str_of(cfg_getstr(sec, "connect_timeout")),
+	    &m->connect_s);
+	(void)config_parse_time(str_of(cfg_getstr(sec, "command_timeout")),
+	    &m->command_s);
+	(void)config_parse_time(str_of(cfg_getstr(sec, "message_timeout")),
+	    &m->message_s);
+}
+
+/* The milters that listeners name are there, and the listeners take mail. */
+static int
+check_milters(const struct config *config, const char *path,
+    struct err *err)
+{
+	struct str rest, word;
+	size_t i, j;
+
+	for (i = 0; i < config->listeners_len; i++) {
+		const struct config_listener *l = &config->listeners[i];
+
+		if (l->milters[0] != '\0' &&
+		    !is_one_of(l->protocol, "smtp submission"))
+			return err_set(err, ERR_SYNTAX, "%s: listener %s: "
+			    "milters = ...: want protocol smtp or submission",
+			    path, l->name);
+		rest = str_of(l->milters);
+		while (rest.len != 0) {
+			word = str_cut(rest, ' ', &rest);
+			for (j = 0; j < config->milters_len; j++)
+				if (str_eq(word,
+				    str_of(config->milters[j].name)))
+					break;
+			if (j == config->milters_len)
+				return err_set(err, ERR_SYNTAX, "%s: "
+				    "listener %s: no milter %.*s", path,
+				    l->name, STR_FMT(word));
+		}
+	}
+	return 0;
 }
 
 struct config *
@@ -403,6 +535,10 @@ config_load(const char *path, struct err *err)
 	for (i = 0; i < cfg_size(cfg, "listener"); i++)
 		take_listener(config,
 		    cfg_getnsec(cfg, "listener", (unsigned)i));
+	for (i = 0; i < cfg_size(cfg, "milter"); i++)
+		take_milter(config, cfg_getnsec(cfg, "milter", (unsigned)i));
+	if (check_milters(config, path, err) != 0)
+		config_free(&config);
 	return config;
 }
 
@@ -444,6 +580,14 @@ config_listeners(const struct config *config,
 	return config->listeners_len;
 }
 
+size_t
+config_milters(const struct config *config,
+    const struct config_milter **milters_r)
+{
+	*milters_r = config->milters;
+	return config->milters_len;
+}
+
 static bool
 is_number(enum type type)
 {
@@ -469,6 +613,26 @@ slice_routes(const struct config *config, struct buf *lines)
 	}
 }
 
+/* "milter.NAME=30 30 120 tempfail", "milters.LISTENER=NAME NAME". Where they
+ * are is not smtpd's business: hikyakud connects. */
+static void
+slice_milters(const struct config *config, struct buf *lines)
+{
+	const struct config_milter *m;
+	size_t i;
+
+	for (i = 0; i < config->milters_len; i++) {
+		m = &config->milters[i];
+		buf_addf(lines, "milter.%s=%llu %llu %llu %s\n", m->name,
+		    (unsigned long long)m->connect_s,
+		    (unsigned long long)m->command_s,
+		    (unsigned long long)m->message_s, m->unavailable);
+	}
+	for (i = 0; i < config->listeners_len; i++)
+		buf_addf(lines, "milters.%s=%s\n", config->listeners[i].name,
+		    config->listeners[i].milters);
+}
+
 void
 config_slice(const struct config *config, const char *program,
     struct buf *lines)
@@ -488,6 +652,43 @@ config_slice(const struct config *config, const char *program,
 	}
 	if (is_one_of(program, "relay queued"))
 		slice_routes(config, lines);
+	if (strcmp(program, "smtpd") == 0)
+		slice_milters(config, lines);
+}
+
+static void
+print_milters(const struct config *config, struct buf *text)
+{
+	const struct config_milter *m;
+	size_t i;
+
+	for (i = 0; i < config->milters_len; i++) {
+		m = &config->milters[i];
+		buf_addf(text, "milter %s {\n\taddress = \"%s\"\n"
+		    "\tconnect_timeout = \"%llus\"\n"
+		    "\tcommand_timeout = \"%llus\"\n"
+		    "\tmessage_timeout = \"%llus\"\n"
+		    "\tunavailable = \"%s\"\n}\n", m->name, m->address,
+		    (unsigned long long)m->connect_s,
+		    (unsigned long long)m->command_s,
+		    (unsigned long long)m->message_s, m->unavailable);
+	}
+}
+
+/* milters = {"a", "b"} */
+static void
+print_words(struct buf *text, const char *name, const char *words)
+{
+	struct str rest = str_of(words), word;
+	const char *between = "";
+
+	buf_addf(text, "\t%s = {", name);
+	while (rest.len != 0) {
+		word = str_cut(rest, ' ', &rest);
+		buf_addf(text, "%s\"%.*s\"", between, STR_FMT(word));
+		between = ", ";
+	}
+	buf_add_cstr(text, "}\n");
 }
 
 static void
@@ -529,11 +730,14 @@ config_print(const struct config *config, struct buf *text)
 			buf_addf(text, "%s\"%s\"", j != 0 ? ", " : "",
 			    l->addresses[j]);
 		buf_addf(text, "%s\ttls = \"%s\"\n\tzone = \"%s\"\n"
-		    "\tclear_logins = \"%s\"\n}\n",
+		    "\tclear_logins = \"%s\"\n",
 		    l->path[0] != '\0' ? "" : "}\n", l->tls, l->zone,
 		    l->takes_clear_logins ? "yes" : "no");
+		print_words(text, "milters", l->milters);
+		buf_add_cstr(text, "}\n");
 	}
 	print_routes(config, text);
+	print_milters(config, text);
 }
 
 void
@@ -549,5 +753,14 @@ config_document(struct buf *text)
 	    "settings are those of the smart host.\n"
 	    "#route \"example.org\" {\n#\thost = \"[mail.example.org]:587\""
 	    "\n#\ttls = \"verify\"\n#\tuser = \"\"\n"
-	    "#\tpassword_file = \"\"\n#}\n");
+	    "#\tpassword_file = \"\"\n#}\n\n"
+	    "# A mail filter (milter protocol). The listeners that name it in\n"
+	    "# milters = {\"NAME\", ...} (protocol smtp or submission) ask it\n"
+	    "# about each session, in the order of that list. address:\n"
+	    "# unix:/PATH or ADDRESS@PORT; unavailable: what is done with mail\n"
+	    "# when it does not answer: tempfail, accept, reject, quarantine.\n"
+	    "#milter NAME {\n#\taddress = \"127.0.0.1@8891\"\n"
+	    "#\tconnect_timeout = \"30s\"\n#\tcommand_timeout = \"30s\"\n"
+	    "#\tmessage_timeout = \"120s\"\n#\tunavailable = \"tempfail\""
+	    "\n#}\n");
 }

@@ -25,11 +25,24 @@ struct config_listener {
 	const char *tls;	/* none, starttls, implicit */
 	const char *zone;
 	bool takes_clear_logins;
+	const char *milters;	/* names of those asked, separated by blanks */
 	const char *path;	/* local socket; then no addresses */
 	uint16_t port;
 	size_t addresses_len;
 	const char *const *addresses;
 };
+
+/* A mail filter that smtpd asks (proto/milter.h). */
+struct config_milter {
+	const char *name;
+	const char *address;	/* "unix:/path" or "192.0.2.1@8891" */
+	uint64_t connect_s;
+	uint64_t command_s;
+	uint64_t message_s;
+	const char *unavailable;	/* tempfail, accept, reject, quarantine */
+};
+
+#define CONFIG_MILTERS_MAX 16
 
 struct config *config_load(const char *path, struct err *err);
 void config_free(struct config **config);
@@ -41,6 +54,10 @@ uint64_t config_get_u64(const struct config *config, const char *name);
 /* The listeners. */
 size_t config_listeners(const struct config *config,
     const struct config_listener **listeners_r);
+
+/* The mail filters. */
+size_t config_milters(const struct config *config,
+    const struct config_milter **milters_r);
 
 /* Append "key=value" lines of what program may know. */
 void config_slice(const struct config *config, const char *program,

@@ -77,6 +77,48 @@ test_good(void **state)
 }
 
 static void
+test_milters(void **state)
+{
+	const struct config_milter *m;
+	struct err err = ERR_INIT;
+	struct config *config;
+	struct buf buf;
+	int round;
+
+	(void)state;
+	buf_init(&buf, 65536);
+	buf_add_cstr(&buf, "listener mx {\n protocol = \"smtp\"\n"
+	    " path = \"x\"\n milters = {\"b\", \"a\"}\n}\n"
+	    "milter a {\n address = \"unix:/run/a\"\n}\n"
+	    "milter b {\n address = \"::1@8891\"\n"
+	    " command_timeout = \"1m\"\n unavailable = \"accept\"\n}\n");
+	/* As it was written, and as it is printed. */
+	for (round = 0; round < 2; round++) {
+		buf_add_char(&buf, '\0');
+		config = load(buf_str(&buf).p, &err);
+		if (config == NULL)
+			fail_msg("%s", err_text(&err));
+		assert_int_equal(config_milters(config, &m), 2);
+		assert_string_equal(m[0].address, "unix:/run/a");
+		assert_string_equal(m[1].address, "::1@8891");
+		buf_reset(&buf);
+		config_slice(config, "smtpd", &buf);
+		assert_true(str_find_str(buf_str(&buf), STR(
+		    "milter.a=30 30 120 tempfail\n"
+		    "milter.b=30 60 120 accept\nmilters.mx=b a\n")) !=
+		    STR_NPOS);
+		buf_reset(&buf);
+		config_slice(config, "relay", &buf);
+		assert_true(str_find_str(buf_str(&buf), STR("milter")) ==
+		    STR_NPOS);
+		buf_reset(&buf);
+		config_print(config, &buf);
+		config_free(&config);
+	}
+	buf_fini(&buf);
+}
+
+static void
 test_bad(void **state)
 {
 	static const struct {
@@ -93,6 +135,19 @@ test_bad(void **state)
 		{ "route \"\" {\n host = \"y\"\n}\n", "want a domain" },
 		{ "route x {\n host = \"y\"\n tls = \"none\"\n}\n",
 		    "want may, encrypt" },
+		{ "milter x {\n}\n", "want unix:/PATH or ADDRESS@PORT" },
+		{ "milter x {\n address = \"unix:run/x\"\n}\n", "want unix:" },
+		{ "milter x {\n address = \"localhost@25\"\n}\n", "ADDRESS@" },
+		{ "milter x {\n address = \"127.0.0.1@0\"\n}\n", "ADDRESS@" },
+		{ "milter x {\n address = \"127.0.0.1@1\"\n"
+		    " unavailable = \"maybe\"\n}\n", "want tempfail, accept" },
+		{ "milter x {\n address = \"127.0.0.1@1\"\n"
+		    " message_timeout = \"0\"\n}\n", "want a time" },
+		{ "listener l {\n protocol = \"smtp\"\n path = \"x\"\n"
+		    " milters = {\"y\"}\n}\n", "no milter y" },
+		{ "listener l {\n protocol = \"lmtp\"\n path = \"x\"\n"
+		    " milters = {\"y\"}\n}\nmilter y {\n"
+		    " address = \"127.0.0.1@1\"\n}\n", "smtp or submission" },
 		{ "listener x {\n protocol = \"smpt\"\n port = 1\n}\n",
 		    "want smtp" },
 		{ "listener x {\n protocol = \"smtp\"\n port = 70000\n"
@@ -136,6 +191,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_milters),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_units),
 	};
