@@ -1,20 +1,52 @@
 /* SPDX-License-Identifier: ISC */
 /* commands: what each verb does, by a table of verbs and where they hold. */
 #include "smtpd/ingress/message.h"
+#include "smtpd/ingress/milters.h"
 #include "smtpd/ingress/session.h"
 
 #include "base/when.h"
 #include "mail/date.h"
 
-void
-session_greet(struct session *session)
+/* What mail filters say to a client. False: nothing. */
+static bool
+is_refused(struct session *session, const struct milters_result *result)
 {
+	if (result->code == 0)
+		return false;
+	ev_info(session->ev, "smtp.milter.refused", EV_U64(code,
+	    result->code), EV_CSTR(reason, result->text));
+	if (result->is_bye)
+		session_bye(session, result->enhanced, result->text);
+	return true;
+}
+
+static void
+on_greet(void *ctx, const struct milters_result *result)
+{
+	struct session *session = ctx;
 	char text[300];
 
+	if (!session_answered(session))
+		return;
+	if (is_refused(session, result)) {
+		session_reply(session, result->code, result->enhanced,
+		    result->text);
+		session->is_closing = true;
+		conn_finish(session->conn);
+		return;
+	}
 	(void)snprintf(text, sizeof(text), "%.*s %s Hikyaku",
 	    STR_FMT(session->ingress->hostname),
 	    session->role == ROLE_LMTP ? "LMTP" : "ESMTP");
 	session_reply(session, 220, NULL, text);
+}
+
+void
+session_greet(struct session *session)
+{
+	session_wait(session);
+	milters_ask(session->milters, MILTER_E_CONNECT, STR(""), on_greet,
+	    session);
 }
 
 static bool
@@ -74,14 +106,19 @@ put_extensions(const struct session *session, struct buf *text)
 }
 
 static void
-do_hello(struct session *session, const struct smtp_command *cmd)
+on_hello(void *ctx, const struct milters_result *result)
 {
+	struct session *session = ctx;
 	struct buf text;
 
-	session_reset(session);
-	(void)snprintf(session->helo, sizeof(session->helo), "%.*s",
-	    STR_FMT(cmd->arg));
-	session->has_ehlo = cmd->verb != SMTP_HELO;
+	if (!session_answered(session))
+		return;
+	if (is_refused(session, result)) {
+		session->helo[0] = '\0';
+		session_refuse(session, result->code, result->enhanced,
+		    result->text);
+		return;
+	}
 	buf_init(&text, 1024);
 	buf_add_str(&text, session->ingress->hostname);
 	if (session->has_ehlo)
@@ -89,6 +126,18 @@ do_hello(struct session *session, const struct smtp_command *cmd)
 	buf_add_char(&text, '\0');
 	session_reply(session, 250, NULL, buf_str(&text).p);
 	buf_fini(&text);
+}
+
+static void
+do_hello(struct session *session, const struct smtp_command *cmd)
+{
+	session_reset(session);
+	(void)snprintf(session->helo, sizeof(session->helo), "%.*s",
+	    STR_FMT(cmd->arg));
+	session->has_ehlo = cmd->verb != SMTP_HELO;
+	session_wait(session);
+	milters_ask(session->milters, MILTER_E_HELO, STR(""), on_hello,
+	    session);
 }
 
 static void
@@ -206,6 +255,22 @@ why_no_data(const struct session *session, unsigned *code_r)
 }
 
 static void
+on_data(void *ctx, const struct milters_result *result)
+{
+	struct session *session = ctx;
+
+	if (!session_answered(session))
+		return;
+	if (is_refused(session, result)) {
+		session_reset(session);
+		session_refuse(session, result->code, result->enhanced,
+		    result->text);
+		return;
+	}
+	message_begin(session);
+}
+
+static void
 do_data(struct session *session, const struct smtp_command *cmd)
 {
 	unsigned code;
@@ -220,8 +285,11 @@ do_data(struct session *session, const struct smtp_command *cmd)
 	else if ((session->tx.flags & QUEUE_F_BINARY) != 0)
 		session_refuse(session, 503, "5.6.3",
 		    "a binary message comes by BDAT");
-	else
-		message_begin(session);
+	else {
+		session_wait(session);
+		milters_ask(session->milters, MILTER_E_DATA, STR(""),
+		    on_data, session);
+	}
 }
 
 /* The chunk's octets come in any case: a refusal is said behind them. */

@@ -3,6 +3,7 @@
 #include "smtpd/ingress/session.h"
 
 #include "base/when.h"
+#include "smtpd/ingress/milters.h"
 
 #define DIR_DEADLINE_MS 20000
 #define DUPLICATES_LOOKED_AT 1000
@@ -80,10 +81,44 @@ take_params(struct transaction *tx, const struct smtp_command *cmd,
 	tx->declared_octets = cmd->has_size ? cmd->size_octets : 0;
 }
 
+/* Mail filters have refused. */
+static void
+refuse_filtered(struct session *session, const struct milters_result *result)
+{
+	if (result->is_bye)
+		session_bye(session, result->enhanced, result->text);
+	else
+		session_refuse(session, result->code, result->enhanced,
+		    result->text);
+}
+
+static void
+on_mail(void *ctx, const struct milters_result *result)
+{
+	struct session *session = ctx;
+
+	if (!session_answered(session))
+		return;
+	if (result->code == 0) {
+		session_reply(session, 250, "2.1.0", "ok");
+		return;
+	}
+	ev_info(session->ev, "smtp.mail.refused",
+	    EV_STR(sender, session->tx.sender), EV_U64(code, result->code),
+	    EV_CSTR(reason, result->text));
+	session_reset(session);
+	refuse_filtered(session, result);
+}
+
 static void
 mail_accept(struct session *session)
 {
-	session_reply(session, 250, "2.1.0", "ok");
+	struct transaction *tx = &session->tx;
+
+	session_wait(session);
+	milters_ask(session->milters, MILTER_E_MAIL, session->milters ==
+	    NULL ? STR("<>") : arena_printf(tx->arena, "<%.*s>",
+	    STR_FMT(tx->sender)), on_mail, session);
 }
 
 static uint64_t
@@ -240,30 +275,54 @@ is_known(const struct transaction *tx, struct str address)
 }
 
 static void
-rcpt_add(struct session *session, const struct asked *asked)
-{
-	struct str address = asked->address;
-	struct transaction *tx = &session->tx;
-	struct recipient *rcpt;
-
-	if (!is_known(tx, address)) {
-		rcpt = arena_new_of(tx->arena, struct recipient);
-		rcpt->address = address;
-		rcpt->notify = asked->params.notify;
-		rcpt->orcpt = asked->params.orcpt;
-		list_add(&tx->recipients, &rcpt->node);
-		tx->recipients_len++;
-	}
-	session_reply(session, 250, "2.1.5", "ok");
-}
-
-static void
 rcpt_refused(struct session *session, struct str address, unsigned code,
     const char *enhanced, const char *text)
 {
 	ev_info(session->ev, "smtp.rcpt.refused", EV_STR(recipient, address),
 	    EV_U64(code, code), EV_CSTR(reason, text));
 	session_refuse(session, code, enhanced, text);
+}
+
+static void
+on_rcpt_filtered(void *ctx, const struct milters_result *result)
+{
+	const struct asked *asked = ctx;
+	struct session *session = asked->session;
+	struct transaction *tx = &session->tx;
+	struct recipient *rcpt;
+
+	if (!session_answered(session))
+		return;
+	if (result->code != 0) {
+		ev_info(session->ev, "smtp.rcpt.refused",
+		    EV_STR(recipient, asked->address),
+		    EV_U64(code, result->code),
+		    EV_CSTR(reason, result->text));
+		refuse_filtered(session, result);
+		return;
+	}
+	rcpt = arena_new_of(tx->arena, struct recipient);
+	rcpt->address = asked->address;
+	rcpt->notify = asked->params.notify;
+	rcpt->orcpt = asked->params.orcpt;
+	list_add(&tx->recipients, &rcpt->node);
+	tx->recipients_len++;
+	session_reply(session, 250, "2.1.5", "ok");
+}
+
+static void
+rcpt_add(struct session *session, struct asked *asked)
+{
+	struct transaction *tx = &session->tx;
+
+	if (is_known(tx, asked->address)) {
+		session_reply(session, 250, "2.1.5", "ok");
+		return;
+	}
+	session_wait(session);
+	milters_ask(session->milters, MILTER_E_RCPT, session->milters ==
+	    NULL ? STR("<>") : arena_printf(tx->arena, "<%.*s>",
+	    STR_FMT(asked->address)), on_rcpt_filtered, asked);
 }
 
 static const struct {

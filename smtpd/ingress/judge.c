@@ -37,7 +37,7 @@ unjudged(struct message *message, const char *why)
 	}
 	ev_warn(session->ev, "smtp.message.unfiltered", EV_CSTR(reason, why),
 	    EV_STR(sender, session->tx.sender));
-	message_submit(message);
+	message_filter(message);
 }
 
 /* The verdict as it goes on, and its header fields. */
@@ -92,7 +92,7 @@ on_judged(void *ctx, int code, struct ipc_in *in)
 	switch (courses[verdict.action]) {
 	case GO_ON:
 		keep(message, octets, &verdict);
-		message_submit(message);
+		message_filter(message);
 		break;
 	case DROP:
 		ev_info(session->ev, "smtp.message.discarded",
@@ -137,7 +137,7 @@ message_judge(struct message *message)
 	char id[32];
 
 	if (!ingress->has_filter) {
-		message_submit(message);
+		message_filter(message);
 		return;
 	}
 	(void)snprintf(id, sizeof(id), "%llx",

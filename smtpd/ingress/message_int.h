@@ -27,6 +27,7 @@ struct message {
 	unsigned char sha256[32];
 	int read_fd;
 	struct str verdict;	/* as filterd said it; empty: nothing */
+	struct str front;	/* fields that mail filters put on top */
 	struct str fields;	/* header fields from it */
 	uint64_t started_ms;
 	bool is_open;			/* data is awaited */
@@ -47,8 +48,11 @@ void message_answer(struct message *message, unsigned code,
 /* A call came back. False: the client is gone, and the message with it. */
 bool message_answered(struct message *message);
 
-/* judge.c: the blob is sealed; goes on with message_submit(), or answers. */
+/* judge.c: the blob is sealed; goes on with message_filter(), or answers. */
 void message_judge(struct message *message);
+
+/* submit.c: it may go on: before the mail filters, then to the queue. */
+void message_filter(struct message *message);
 
 /* submit.c: hand it to the queue and answer. */
 void message_submit(struct message *message);

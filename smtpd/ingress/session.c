@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "smtpd/ingress/message.h"
+#include "smtpd/ingress/milters.h"
 
 #define IN_MAX 65536
 #define OUT_MAX 65536
@@ -21,6 +22,7 @@ session_free(struct session *session)
 	struct ingress *ingress = session->ingress;
 
 	session_reset(session);
+	milters_free(&session->milters);
 	loop_timer_fini(&session->login_timer);
 	list_del(&session->node);
 	front_leave(&ingress->front, &session->seat);
@@ -129,6 +131,7 @@ session_new(struct ingress *ingress, const struct front_seat *seat, int fd,
 		session_bye(session, "4.3.2", "too many connections");
 		return;
 	}
+	session->milters = milters_new(session);
 	if (session->role == ROLE_SUBMISSION)
 		loop_timer_start(&session->login_timer, ingress->login_ms);
 	if (seat->listener->tls == FRONT_TLS_IMPLICIT)
@@ -239,6 +242,7 @@ session_reset(struct session *session)
 	struct transaction *tx = &session->tx;
 
 	message_abort(session);
+	milters_reset(session->milters);
 	arena_free(&tx->arena);
 	*tx = (struct transaction){ .arena = NULL };
 	list_init(&tx->recipients);

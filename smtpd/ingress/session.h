@@ -36,6 +36,7 @@
 #include "smtpd/ingress/limits.h"
 
 struct message;
+struct milters;
 
 struct ingress {
 	struct child *child;
@@ -111,6 +112,7 @@ struct session {
 
 	struct transaction tx;
 	struct message *message;	/* from DATA until its answer */
+	struct milters *milters;	/* NULL: the listener has none */
 
 	int answers;		/* calls under way whose ctx we are */
 	bool is_busy;		/* a command waits for an answer */

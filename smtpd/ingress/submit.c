@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* submit: a message and its envelope, on to the queue. */
+/* submit: a message and its envelope: past the mail filters, on to the queue. */
 #include "smtpd/ingress/message_int.h"
+#include "smtpd/ingress/milters.h"
 
 #include "base/when.h"
 #include "mail/build.h"
@@ -8,7 +9,7 @@
 #define SUBMIT_DEADLINE_MS 120000
 #define RCPT_OVERHEAD 24
 #define ENVELOPE_OVERHEAD 1024		/* numbers, tags, lengths */
-#define TRACE_MAX 16384
+#define TRACE_MAX 24576
 
 static void
 on_submitted(void *ctx, int code, struct ipc_in *in)
@@ -130,6 +131,7 @@ message_submit(struct message *message)
 	/* RFC 8601 section 5: above our own Received. */
 	buf_add_str(&trace, message->fields);
 	put_trace(message, &trace);
+	buf_add_str(&trace, message->front);
 	others = trace.len + message->verdict.len + session->tx.sender.len +
 	    session->tx.envid.len + ENVELOPE_OVERHEAD;
 	/* A summary that does not fit is made by the account process. */
@@ -165,4 +167,59 @@ message_submit(struct message *message)
 	    on_submitted, message);
 	buf_fini(&trace);
 	buf_fini(&summary);
+}
+
+/* ---- mail filters ---- */
+
+/* The verdict, with what the filters have found. */
+static void
+hold(struct message *message, struct str reason)
+{
+	struct arena *arena = message->session->tx.arena;
+	struct verdict verdict = { .action = VERDICT_DELIVER };
+	struct buf buf;
+
+	if (message->verdict.len != 0 && verdict_decode(message->verdict,
+	    arena, &verdict, NULL) != 0)
+		verdict = (struct verdict){ .action = VERDICT_DELIVER };
+	verdict.action = VERDICT_QUARANTINE;
+	verdict.reason = reason;
+	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
+	verdict_encode(&verdict, &buf);
+	message->verdict = arena_str(arena, buf_str(&buf));
+	buf_fini(&buf);
+}
+
+static void
+on_filtered(void *ctx, const struct milters_result *result)
+{
+	struct message *message = ctx;
+	struct session *session = message->session;
+	struct milters *milters = session->milters;
+
+	if (!message_answered(message))
+		return;
+	if (result->is_bye) {
+		session_bye(session, result->enhanced, result->text);
+	} else if (result->code != 0) {
+		message_answer(message, result->code, result->enhanced,
+		    result->text);
+	} else if (milters_discards(milters)) {
+		ev_info(session->ev, "smtp.message.discarded",
+		    EV_CSTR(reason, "milter"),
+		    EV_STR(sender, session->tx.sender));
+		message_answer(message, 250, "2.0.0", "accepted");
+	} else {
+		if (milters_quarantine(milters).len != 0)
+			hold(message, milters_quarantine(milters));
+		message_submit(message);
+	}
+}
+
+void
+message_filter(struct message *message)
+{
+	session_wait(message->session);
+	milters_message(message->session->milters, message, on_filtered,
+	    message);
 }

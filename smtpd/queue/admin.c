@@ -53,8 +53,42 @@ json_id(uint64_t id)
 	return json_string(text);
 }
 
+/* What the filter said. False: it was not asked. */
+static bool
+read_verdict(const struct queue_item *item, struct arena *arena,
+    struct verdict *verdict_r)
+{
+	return item->verdict.len != 0 && verdict_decode(item->verdict, arena,
+	    verdict_r, NULL) == 0;
+}
+
+/* Why a filter had it held; empty: nobody had. */
+static struct str
+reason_held(const struct queue_item *item, struct arena *arena)
+{
+	struct verdict verdict;
+
+	if (!item->is_held || !read_verdict(item, arena, &verdict) ||
+	    verdict.action != VERDICT_QUARANTINE)
+		return STR("");
+	return verdict.reason;
+}
+
 static json_t *
-show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt)
+show_verdict(const struct queue_item *item, struct arena *arena)
+{
+	struct verdict verdict;
+
+	if (!read_verdict(item, arena, &verdict))
+		return json_null();
+	return json_pack("{s:s, s:o}", "action",
+	    verdict_action_name(verdict.action), "reason",
+	    json_text(verdict.reason));
+}
+
+static json_t *
+show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt,
+    struct str held)
 {
 	bool is_waiting = rcpt->state == RCPT_QUEUED ||
 	    rcpt->state == RCPT_DEFERRED;
@@ -62,41 +96,27 @@ show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt)
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}",
 	    "address", json_text(rcpt->address),
 	    "state", item->is_held ? "held" : state_names[rcpt->state],
-	    "reason", json_text(rcpt->reason),
+	    "reason", json_text(held.len != 0 ? held : rcpt->reason),
 	    "status", json_text(rcpt->status),
 	    "remote", json_text(rcpt->remote),
 	    "next_try", is_waiting && !item->is_held ?
 	    json_time(item->next_try_s) : json_null());
 }
 
-/* What the filter said; null for what it was not asked about. */
-static json_t *
-show_verdict(const struct queue_item *item)
-{
-	struct arena *arena = arena_new(0);
-	json_t *shown = json_null();
-	struct verdict verdict;
-
-	if (item->verdict.len != 0 && verdict_decode(item->verdict, arena,
-	    &verdict, NULL) == 0)
-		shown = json_pack("{s:s, s:o}", "action",
-		    verdict_action_name(verdict.action), "reason",
-		    json_text(verdict.reason));
-	arena_free(&arena);
-	return shown;
-}
-
 static json_t *
 show_item(const struct queue_admin *admin, const struct queue_item *item,
     size_t rcpts_max)
 {
-	json_t *rcpts = json_array();
+	struct arena *arena = arena_new(0);
+	struct str held = reason_held(item, arena);
+	json_t *rcpts = json_array(), *shown;
 	size_t i;
 
 	for (i = 0; i < item->rcpts_len && i < rcpts_max; i++)
-		json_array_append_new(rcpts, show_rcpt(item,
-		    &item->rcpts[i]));
-	return json_pack("{s:o, s:o, s:I, s:o, s:o, s:b, s:I, s:b, s:I, s:o, s:o}",
+		json_array_append_new(rcpts, show_rcpt(item, &item->rcpts[i],
+		    held));
+	shown = json_pack("{s:o, s:o, s:I, s:o, s:o, s:b, s:I, s:b, s:I, s:o, "
+	    "s:o}",
 	    "id", json_id(item->id), "sender", json_text(item->sender),
 	    "size", (json_int_t)(item->size_octets + item->trace.len),
 	    "arrived", json_time((int64_t)(item->arrived_us / 1000000)),
@@ -105,7 +125,9 @@ show_item(const struct queue_admin *admin, const struct queue_item *item,
 	    "tries", (json_int_t)item->tries,
 	    "active", (int)schedule_is_active(admin->schedule, item->id),
 	    "recipient_count", (json_int_t)item->rcpts_len,
-	    "verdict", show_verdict(item), "recipients", rcpts);
+	    "verdict", show_verdict(item, arena), "recipients", rcpts);
+	arena_free(&arena);
+	return shown;
 }
 
 static void

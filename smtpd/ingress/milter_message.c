@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * milter_message: the sealed message before each filter, and what the filters
+ * have changed: envelope, fields on top, or a new blob.
+ */
+#include "smtpd/ingress/milters_int.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "mail/view.h"
+
+#define CHUNK_OCTETS 65535U
+#define STEP_OCTETS (256U << 10)
+#define FRONT_MAX 8192U
+#define FIELD_ROOM 65000U	/* of one field that is told */
+#define BLOB_DEADLINE_MS 60000
+
+static void next_slot(struct milters *milters);
+static void tell(struct milters *milters);
+
+static struct milter_slot *
+slot_of(struct milters *milters)
+{
+	return &milters->slots[milters->at];
+}
+
+static void
+fail(struct milters *milters, unsigned code, const char *text)
+{
+	milters->result.code = code;
+	(void)snprintf(milters->result.enhanced,
+	    sizeof(milters->result.enhanced), "%s", code == 452 ? "4.3.1" :
+	    "4.3.0");
+	(void)snprintf(milters->result.text, sizeof(milters->result.text),
+	    "%s", text);
+	milters_end(milters);
+}
+
+/* ---- the slot's turn ---- */
+
+static void
+turn_end(struct milters *milters)
+{
+	milter_edits_fini(&milters->edits);
+	arena_free(&milters->arena);
+}
+
+static void
+refused(struct milters *milters)
+{
+	turn_end(milters);
+	milters_end(milters);
+}
+
+static void
+turn_next(struct milters *milters)
+{
+	turn_end(milters);
+	milters->at++;
+	next_slot(milters);
+}
+
+static int
+read_at(struct milters *milters, uint64_t at, void *data, size_t len,
+    size_t *len_r)
+{
+	struct message *message = milters->message;
+	struct mail_view view = mail_view_of_fd(STR_NONE, message->read_fd,
+	    message->blob_octets);
+
+	return mail_view_read(&view, at, data, len, len_r, NULL);
+}
+
+/* The header's length with the empty line; *text_len_r: without. */
+static size_t
+header_end(struct str s, size_t *text_len_r)
+{
+	size_t at;
+
+	*text_len_r = 0;
+	if (str_begins(s, STR("\r\n")))
+		return 2;
+	at = str_find_str(s, STR("\r\n\r\n"));
+	*text_len_r = at == STR_NPOS ? s.len : at + 2;
+	return at == STR_NPOS ? s.len : at + 4;
+}
+
+/* The header as it stands now: what filters put on top, then the blob's. */
+static bool
+read_header(struct milters *milters)
+{
+	struct str front = milters->message->front;
+	size_t max = HEADER_BLOCK_MAX + 4, len, text_len, at = 0;
+	char *p = malloc(front.len + max);
+	struct str all;
+
+	invariant(p != NULL);
+	if (front.len != 0)
+		memcpy(p, front.p, front.len);
+	while (at < max) {
+		if (read_at(milters, at, p + front.len + at, max - at,
+		    &len) != 0) {
+			free(p);
+			return false;
+		}
+		if (len == 0)
+			break;
+		at += len;
+	}
+	milters->body_at = header_end(str_make(p + front.len, at),
+	    &text_len);
+	all = str_make(p, front.len + text_len);
+	milters->header = arena_str(milters->arena, all);
+	free(p);
+	return true;
+}
+
+static void
+turn_begin(struct milters *milters)
+{
+	milters->arena = arena_new(0);
+	milter_edits_init(&milters->edits, milters->arena,
+	    milters->session->ingress->message_max_octets);
+	milters->has_headers = false;
+	milters->skips_body = false;
+	if (!read_header(milters)) {
+		turn_end(milters);
+		fail(milters, 451, "try again later");
+		return;
+	}
+	header_iter_init(&milters->fields, milters->header);
+	tell(milters);
+}
+
+static void
+next_slot(struct milters *milters)
+{
+	struct milter_slot *slot;
+
+	for (; milters->at < milters->slots_len; milters->at++) {
+		slot = slot_of(milters);
+		if (!milters_is_in(slot))
+			continue;
+		if (milter_is_open(slot->milter)) {
+			turn_begin(milters);
+			return;
+		}
+		if (!milters_absent(slot))
+			break;
+	}
+	milters_end(milters);
+}
+
+/* ---- telling ---- */
+
+static void
+on_answer(void *ctx, const struct milter_answer *answer)
+{
+	struct milter_slot *slot = ctx;
+	struct milters *milters = slot->milters;
+
+	if (answer == NULL) {
+		if (milters_absent(slot))
+			turn_next(milters);
+		else
+			refused(milters);
+		return;
+	}
+	if (answer->kind == MILTER_SKIP) {
+		milters->has_headers |= milters->event == MILTER_E_HEADER;
+		milters->skips_body |= milters->event == MILTER_E_BODY;
+	}
+	if (!milters_take(slot, answer))
+		refused(milters);
+	else if (!milters_is_in(slot))
+		turn_next(milters);
+	else
+		tell(milters);
+}
+
+/* Send what was written. True: an answer is waited for. */
+static bool
+sent(struct milters *milters, enum milter_event event)
+{
+	struct milter *milter = slot_of(milters)->milter;
+
+	milters->event = event;
+	if (milter_has_answer(milter_agreed(milter), event)) {
+		milter_ask(milter, event, on_answer);
+		return true;
+	}
+	milter_tell(milter);
+	return false;
+}
+
+static bool
+tell_field(struct milters *milters)
+{
+	struct milter *milter = slot_of(milters)->milter;
+	const struct milter_options *agreed = milter_agreed(milter);
+	struct header_field field;
+
+	if (milter_wants(agreed, MILTER_E_HEADER) &&
+	    header_next(&milters->fields, &field)) {
+		milter_put_header(milter_out(milter), agreed,
+		    str_sub(field.name, 0, MILTER_NAME_MAX),
+		    str_sub(field.value, 0, FIELD_ROOM));
+		return sent(milters, MILTER_E_HEADER);
+	}
+	milters->has_headers = true;
+	if (!milter_wants(agreed, MILTER_E_EOH))
+		return false;
+	milters_put_macros(slot_of(milters), MILTER_E_EOH);
+	milter_put_eoh(milter_out(milter));
+	return sent(milters, MILTER_E_EOH);
+}
+
+static void on_end_answer(void *ctx, const struct milter_answer *answer);
+
+static void
+tell_end(struct milters *milters)
+{
+	struct milter *milter = slot_of(milters)->milter;
+
+	milters->event = MILTER_E_EOB;
+	milters_put_macros(slot_of(milters), MILTER_E_EOB);
+	milter_put_eob(milter_out(milter));
+	milter_ask(milter, MILTER_E_EOB, on_end_answer);
+}
+
+/* A piece of the body, or its end. True: an answer is waited for. */
+static bool
+tell_body(struct milters *milters)
+{
+	struct milter *milter = slot_of(milters)->milter;
+	static char chunk[CHUNK_OCTETS];
+	size_t len = 0;
+
+	if (!milters->skips_body && milter_wants(milter_agreed(milter),
+	    MILTER_E_BODY) && read_at(milters, milters->body_at, chunk,
+	    sizeof(chunk), &len) != 0) {
+		turn_end(milters);
+		fail(milters, 451, "try again later");
+		return true;
+	}
+	if (len == 0) {
+		tell_end(milters);
+		return true;
+	}
+	milters->body_at += len;
+	milter_put_body(milter_out(milter), str_make(chunk, len));
+	return sent(milters, MILTER_E_BODY);
+}
+
+static void
+on_drained(void *ctx)
+{
+	struct milter_slot *slot = ctx;
+
+	if (milter_is_open(slot->milter))
+		tell(slot->milters);
+	else
+		on_answer(slot, NULL);
+}
+
+static void
+tell(struct milters *milters)
+{
+	struct milter *milter = slot_of(milters)->milter;
+	bool is_waiting = false;
+
+	while (!is_waiting) {
+		if (milter_is_full(milter)) {
+			milter_drained(milter, on_drained);
+			return;
+		}
+		is_waiting = milters->has_headers ? tell_body(milters) :
+		    tell_field(milters);
+	}
+}
+
+/* ---- a new blob ---- */
+
+struct milter_rewrite {
+	struct milters *milters;
+	struct milter_header header;
+	uint64_t handle;
+	int write_fd;
+	struct scan *scan;
+	uint64_t at;		/* of the old body */
+};
+
+static void
+rewrite_free(struct milters *milters)
+{
+	struct milter_rewrite *rewrite = milters->rewrite;
+	struct ipc_out *out;
+
+	if (rewrite == NULL)
+		return;
+	if (rewrite->handle != 0) {
+		out = ipc_begin(message_link(milters->message, "blobd"),
+		    BLOB_DROP);
+		ipc_put_u64(out, rewrite->handle);
+		(void)ipc_send(out, -1);
+	}
+	if (rewrite->write_fd != -1)
+		(void)close(rewrite->write_fd);
+	scan_free(&rewrite->scan);
+	free(rewrite);
+	milters->rewrite = NULL;
+}
+
+static void
+rewrite_failed(struct milters *milters, bool is_full)
+{
+	rewrite_free(milters);
+	turn_end(milters);
+	fail(milters, is_full ? 452 : 451, is_full ? "the disk is full" :
+	    "try again later");
+}
+
+static bool
+rewrite_put(struct milter_rewrite *rewrite, struct str s)
+{
+	ssize_t n;
+
+	scan_feed(rewrite->scan, s.p, s.len);
+	while (s.len != 0) {
+		n = write(rewrite->write_fd, s.p, s.len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return false;
+		s = str_sub(s, (size_t)n, s.len);
+	}
+	return true;
+}
+
+static void
+on_resealed(void *ctx, int code, struct ipc_in *in)
+{
+	struct milters *milters = ctx;
+	struct milter_rewrite *rewrite = milters->rewrite;
+	struct message *message = milters->message;
+	struct str sha256;
+	uint64_t octets, old;
+	struct scan *scan;
+	int fd;
+
+	if (code != 0) {
+		rewrite_failed(milters, false);
+		return;
+	}
+	octets = ipc_get_u64(in);
+	sha256 = ipc_get_str(in);
+	fd = ipc_take_fd(in);
+	if (sha256.len != sizeof(message->sha256) ||
+	    octets != scan_size(rewrite->scan)) {
+		(void)close(fd);
+		rewrite_failed(milters, false);
+		return;
+	}
+	memcpy(message->sha256, sha256.p, sha256.len);
+	message->blob_octets = octets;
+	(void)close(message->read_fd);
+	message->read_fd = fd;
+	message->front = STR("");
+	scan = message->scan;
+	message->scan = rewrite->scan;
+	rewrite->scan = scan;
+	old = message->handle;
+	message->handle = rewrite->handle;
+	rewrite->handle = old;		/* dropped with it */
+	rewrite_free(milters);
+	turn_next(milters);
+}
+
+static void
+reseal(struct milters *milters)
+{
+	struct milter_rewrite *rewrite = milters->rewrite;
+	struct ipc_out *out = ipc_begin(message_link(milters->message,
+	    "blobd"), BLOB_SEAL);
+
+	(void)close(rewrite->write_fd);
+	rewrite->write_fd = -1;
+	ipc_put_u64(out, rewrite->handle);
+	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_resealed, milters);
+}
+
+/* The old body, a part at a time. */
+static void
+on_turn(void *arg)
+{
+	struct milters *milters = arg;
+	struct milter_rewrite *rewrite = milters->rewrite;
+	static char part[CHUNK_OCTETS];
+	size_t total = 0, len = 1;
+
+	while (total < STEP_OCTETS && len != 0) {
+		if (read_at(milters, rewrite->at, part, sizeof(part),
+		    &len) != 0 || !rewrite_put(rewrite, str_make(part,
+		    len))) {
+			rewrite_failed(milters, errno == ENOSPC ||
+			    errno == EDQUOT);
+			return;
+		}
+		rewrite->at += len;
+		total += len;
+	}
+	if (len != 0)
+		loop_timer_start(&milters->turn, 0);
+	else
+		reseal(milters);
+}
+
+static bool
+rewrite_header(struct milter_rewrite *rewrite)
+{
+	struct milter_piece *piece, *tmp;
+
+	list_each(piece, tmp, &rewrite->header.pieces, struct milter_piece,
+	    node)
+		if (!rewrite_put(rewrite, piece->raw))
+			return false;
+	return rewrite_put(rewrite, STR("\r\n"));
+}
+
+static void
+on_recreated(void *ctx, int code, struct ipc_in *in)
+{
+	struct milters *milters = ctx;
+	struct milter_rewrite *rewrite = milters->rewrite;
+	bool is_good;
+
+	if (code != 0) {
+		rewrite_failed(milters, code == ERR_LIMIT);
+		return;
+	}
+	rewrite->handle = ipc_get_u64(in);
+	rewrite->write_fd = ipc_take_fd(in);
+	is_good = rewrite_header(rewrite);
+	if (is_good && milters->edits.has_body)
+		is_good = rewrite_put(rewrite,
+		    buf_str(&milters->edits.body)) &&
+		    (!milters->edits.ends_with_cr ||
+		    rewrite_put(rewrite, STR("\n")));
+	if (!is_good)
+		rewrite_failed(milters, errno == ENOSPC || errno == EDQUOT);
+	else if (milters->edits.has_body)
+		reseal(milters);
+	else
+		on_turn(milters);
+}
+
+static void
+rewrite_begin(struct milters *milters, const struct milter_header *header,
+    size_t body_at)
+{
+	struct milter_rewrite *rewrite = calloc(1, sizeof(*rewrite));
+	struct ipc_out *out = ipc_begin(message_link(milters->message,
+	    "blobd"), BLOB_CREATE);
+
+	invariant(rewrite != NULL);
+	milters->rewrite = rewrite;
+	rewrite->milters = milters;
+	rewrite->header.pieces = header->pieces;
+	/* The list's head has moved. */
+	if (list_is_empty(&header->pieces)) {
+		list_init(&rewrite->header.pieces);
+	} else {
+		rewrite->header.pieces.next->prev = &rewrite->header.pieces;
+		rewrite->header.pieces.prev->next = &rewrite->header.pieces;
+	}
+	rewrite->write_fd = -1;
+	rewrite->scan = scan_new();
+	rewrite->at = body_at;
+	ipc_put_u64(out, milters->message->blob_octets);
+	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_recreated, milters);
+}
+
+/* ---- the end of a slot's turn ---- */
+
+static struct str
+canonical(struct milters *milters, struct str path, bool is_null_ok)
+{
+	struct arena *arena = milters->session->tx.arena;
+	struct address address;
+	struct str text;
+	struct buf buf;
+
+	if (is_null_ok && (path.len == 0 || str_eq(path, STR("<>"))))
+		return STR("");
+	if ((str_begins(path, STR("<")) ? address_parse_path(arena, path,
+	    ADDRESS_DOTS | ADDRESS_UTF8, &address, NULL) :
+	    address_parse(arena, path, ADDRESS_DOTS | ADDRESS_UTF8, &address,
+	    NULL)) != 0)
+		return STR_NONE;
+	buf_init(&buf, 1024);
+	address_put(&buf, &address);
+	text = arena_str(arena, buf_str(&buf));
+	buf_fini(&buf);
+	return text;
+}
+
+static struct recipient *
+find_recipient(struct transaction *tx, struct str address)
+{
+	struct recipient *rcpt, *tmp;
+
+	list_each(rcpt, tmp, &tx->recipients, struct recipient, node)
+		if (str_eq(rcpt->address, address))
+			return rcpt;
+	return NULL;
+}
+
+static void
+add_recipient(struct milters *milters, struct str address)
+{
+	struct transaction *tx = &milters->session->tx;
+	struct recipient *rcpt;
+
+	if (find_recipient(tx, address) != NULL ||
+	    tx->recipients_len >= milters->session->ingress->recipients_max)
+		return;
+	rcpt = arena_new_of(tx->arena, struct recipient);
+	rcpt->address = address;
+	rcpt->orcpt = STR("");
+	list_add(&tx->recipients, &rcpt->node);
+	tx->recipients_len++;
+}
+
+static void
+del_recipient(struct milters *milters, struct str address)
+{
+	struct transaction *tx = &milters->session->tx;
+	struct recipient *rcpt = find_recipient(tx, address);
+
+	if (rcpt == NULL)
+		return;
+	list_del(&rcpt->node);
+	tx->recipients_len--;
+}
+
+static void
+edit_envelope(struct milters *milters, const struct milter_answer *edit)
+{
+	struct str address = canonical(milters, edit->address,
+	    edit->kind == MILTER_CHGFROM);
+
+	if (address.p == NULL) {
+		ev_warn(milters->session->ev, "smtp.milter.address",
+		    EV_CSTR(name, slot_of(milters)->settings.name),
+		    EV_STR(address, edit->address));
+		return;
+	}
+	if (edit->kind == MILTER_CHGFROM)
+		milters->session->tx.sender = address;
+	else if (edit->kind == MILTER_DELRCPT)
+		del_recipient(milters, address);
+	else
+		add_recipient(milters, address);
+}
+
+/* What is not about the header or body. */
+static void
+edit_others(struct milters *milters)
+{
+	const struct milter_answer *answer;
+	struct milter_edit *edit, *tmp;
+
+	list_each(edit, tmp, &milters->edits.list, struct milter_edit, node) {
+		answer = &edit->answer;
+		switch (answer->kind) {
+		case MILTER_CHGFROM:
+		case MILTER_ADDRCPT:
+		case MILTER_ADDRCPT_PAR:
+		case MILTER_DELRCPT:
+			edit_envelope(milters, answer);
+			break;
+		case MILTER_QUARANTINE:
+			(void)snprintf(milters->quarantine,
+			    sizeof(milters->quarantine), "milter %s: %.*s",
+			    slot_of(milters)->settings.name,
+			    STR_FMT(answer->text));
+			break;
+		default:
+			break;
+		}
+	}
+	/* Nobody is left to have it. */
+	if (milters->session->tx.recipients_len == 0)
+		milters->is_discarded = true;
+}
+
+/* The new fields, when they may stay in the trace; p NULL: they are too many. */
+static struct str
+front_of(struct milters *milters, const struct milter_header *header)
+{
+	struct milter_piece *piece, *tmp;
+	struct str front = STR_NONE;
+	struct buf buf;
+
+	buf_init(&buf, FRONT_MAX);
+	list_each(piece, tmp, &header->pieces, struct milter_piece, node)
+		if (piece->is_new)
+			buf_add_str(&buf, piece->raw);
+	if (!buf_failed(&buf))
+		front = arena_str(milters->session->tx.arena,
+		    buf_str(&buf));
+	buf_fini(&buf);
+	return front;
+}
+
+static void
+apply(struct milters *milters)
+{
+	struct message *message = milters->message;
+	struct milter *milter = slot_of(milters)->milter;
+	size_t front_len = message->front.len;
+	struct milter_header header;
+	struct str block, front, end;
+	size_t body_at;
+
+	edit_others(milters);
+	if (milters->is_discarded) {
+		turn_next(milters);
+		return;
+	}
+	block = str_sub(milters->header, front_len, milters->header.len);
+	milter_edits_apply(&milters->edits, milter_agreed(milter),
+	    str_sub(milters->header, 0, front_len), block, &header);
+	front = front_of(milters, &header);
+	if (!header.is_changed && !milters->edits.has_body &&
+	    front.p != NULL) {
+		message->front = front;
+		turn_next(milters);
+		return;
+	}
+	/* Behind the empty line, if there is one. */
+	body_at = block.len;
+	end = STR("\r\n");
+	if (body_at + end.len <= message->blob_octets)
+		body_at += end.len;
+	rewrite_begin(milters, &header, body_at);
+}
+
+static void
+on_end_answer(void *ctx, const struct milter_answer *answer)
+{
+	struct milter_slot *slot = ctx;
+	struct milters *milters = slot->milters;
+	struct err err = ERR_INIT;
+
+	if (answer == NULL) {
+		on_answer(slot, NULL);
+	} else if (!milter_is_last(answer->kind)) {
+		if (milter_edits_add(&milters->edits, answer, &err) != 0)
+			ev_warn(milters->session->ev, "smtp.milter.limit",
+			    EV_CSTR(name, slot->settings.name),
+			    EV_ERR(&err));
+		milters->has_too_much |= err.code != 0;
+	} else {
+		slot->has_tx = false;
+		if (!milters_take(slot, answer))
+			refused(milters);
+		else if (milters->has_too_much)
+			rewrite_failed(milters, false);
+		else if (milters->is_discarded)
+			turn_next(milters);
+		else
+			apply(milters);
+	}
+}
+
+/* ---- entry ---- */
+
+static void
+on_data(void *ctx, const struct milters_result *result)
+{
+	struct milters *milters = ctx;
+
+	milters->done = milters->message_done;
+	milters->ctx = milters->message_ctx;
+	if (result->code != 0) {
+		milters_end(milters);
+		return;
+	}
+	milters->at = 0;
+	milters->has_too_much = false;
+	milters->event = MILTER_E_HEADER;
+	next_slot(milters);
+}
+
+void
+milters_message(struct milters *milters, struct message *message,
+    milters_done *done, void *ctx)
+{
+	static const struct milters_result nothing = { .code = 0 };
+
+	if (milters == NULL) {
+		done(ctx, &nothing);
+		return;
+	}
+	milters->message = message;
+	milters->message_done = done;
+	milters->message_ctx = ctx;
+	/* BDAT has no moment of its own for it. */
+	if (milters->has_data)
+		on_data(milters, &nothing);
+	else
+		milters_ask(milters, MILTER_E_DATA, STR("<>"), on_data,
+		    milters);
+}
+
+void
+milter_message_init(struct milters *milters)
+{
+	loop_timer_init(&milters->turn,
+	    milters->session->ingress->child->loop, on_turn, milters);
+}
+
+void
+milter_message_fini(struct milters *milters)
+{
+	loop_timer_fini(&milters->turn);
+}
