@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * keyd: holds the private keys and only signs. Its keys come as open
- * descriptors from hikyakud; after reading them it can open nothing.
+ * keyd: holds the private keys and only signs. The server's key comes as an
+ * open descriptor from hikyakud, the domains' keys (ring.h) are in a file that
+ * stays open; after that it can open nothing.
  */
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -16,11 +17,13 @@
 #include "base/rand.h"
 #include "io/tls.h"
 #include "ipc/child.h"
+#include "keyd/dkim.h"
 
 #define KEY_FILE_MAX 65536
 #define SIGNATURE_MAX 1024
 
 struct keyd {
+	struct dkim_keys dkim;		/* first: see dkim.h */
 	EVP_PKEY *key;
 	unsigned char id[32];
 };
@@ -151,11 +154,48 @@ prepare(struct child *child, struct err *err)
 
 	if (fd == -1)
 		return err_set(err, ERR_NOTFOUND, "no private key");
+	if (dkim_open(child, err) != 0) {
+		(void)close(fd);
+		return err->code;
+	}
 	child->sandbox.user = "_hikyaku-keyd";
 	(void)child_enter_dir(child, "data/empty", 0);
 	child->sandbox.files_max = 64;
 	lock_memory();
 	return load_key(child->ctx, fd, err);
+}
+
+/* ---- clients ---- */
+
+#define ALLOW_TLS (1ULL << KEY_SIGN)
+#define ALLOW_KEYS (1ULL << KEY_DKIM_CREATE | 1ULL << KEY_DKIM_LIST)
+#define ALLOW_MAIL (1ULL << KEY_DKIM_FIND | 1ULL << KEY_DKIM_SIGN)
+
+static const struct {
+	const char *peer;
+	uint64_t allowed;
+} peers[] = {
+	{ "smtpd", ALLOW_TLS },
+	{ "imapd", ALLOW_TLS },
+	{ "pop3d", ALLOW_TLS },
+	{ "webmail", ALLOW_TLS },
+	{ "admind", ALLOW_KEYS },
+	{ "queued", 1ULL << KEY_SECRET },
+	{ "relay", ALLOW_MAIL },
+};
+
+static void
+came(void *ctx, struct ipc_link *link)
+{
+	struct str peer = ipc_link_peer(link);
+	uint64_t allowed = 0;
+	size_t i;
+
+	(void)ctx;
+	for (i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
+		if (str_eq(peer, str_of(peers[i].peer)))
+			allowed = peers[i].allowed;
+	ipc_link_allow(link, allowed);
 }
 
 static void
@@ -172,14 +212,22 @@ reload(struct child *child)
 int
 main(int argc, char **argv)
 {
-	static ipc_handler *const handlers[] = { [KEY_SIGN] = on_sign };
+	static ipc_handler *const handlers[] = {
+		[KEY_SIGN] = on_sign,
+		[KEY_SECRET] = dkim_on_secret,
+		[KEY_DKIM_CREATE] = dkim_on_create,
+		[KEY_DKIM_LIST] = dkim_on_list,
+		[KEY_DKIM_FIND] = dkim_on_find,
+		[KEY_DKIM_SIGN] = dkim_on_sign,
+	};
 	static const struct child_serve serves[] = {
-		{ .proto = &ipc_key, .handlers = handlers },
+		{ .proto = &ipc_key, .handlers = handlers, .came = came },
 		{ .proto = NULL },
 	};
 	static const struct child_spec spec = {
 		.name = "keyd", .ctx_size = sizeof(struct keyd),
-		.serves = serves, .prepare = prepare, .reload = reload,
+		.serves = serves, .prepare = prepare, .start = dkim_start,
+		.reload = reload,
 	};
 
 	return child_main(argc, argv, &spec);

@@ -38,6 +38,7 @@ const struct program_link program_links[] = {
 	{ "queued", "directoryd", "dir" },
 	{ "queued", "blobd", "blob" },
 	{ "queued", "mboxd", "mbox" },
+	{ "queued", "keyd", "key" },
 	{ "authd", "directoryd", "dir" },
 	{ "authd", "mboxd", "mbox" },
 	{ "mboxd", "directoryd", "dir" },
@@ -55,11 +56,13 @@ const struct program_link program_links[] = {
 	{ "admind", "queued", "queue" },
 	{ "admind", "dnsd", "dns" },
 	{ "admind", "fetchd", "fetch" },
+	{ "admind", "keyd", "key" },
 	{ "fetchd", "dnsd", "dns" },
 	{ "filterd", "dnsd", "dns" },
 	{ "relay", "queued", "relay" },
 	{ "relay", "dnsd", "dns" },
 	{ "relay", "fetchd", "fetch" },
+	{ "relay", "keyd", "key" },
 };
 const size_t program_links_len =
     sizeof(program_links) / sizeof(program_links[0]);
@@ -85,6 +88,7 @@ static const struct folder folders[] = {
 	{ "data/stage", "_hikyaku-blobd", "_hikyaku-mail", 02750 },
 	{ "data/directory", "_hikyaku-directoryd", NULL, 0700 },
 	{ "data/secrets", "_hikyaku-authd", NULL, 0700 },
+	{ "data/keys", "_hikyaku-keyd", NULL, 0700 },
 	{ "data/queue", "_hikyaku-queued", "_hikyaku-blobd", 02770 },
 	{ "data/queue/b", "_hikyaku-queued", "_hikyaku-blobd", 02770 },
 	{ "data/accounts", "_hikyaku-mboxd", "_hikyaku-blobd", 02770 },

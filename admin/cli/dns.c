@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* dns show and dns check. */
+/* dns show and dns check; dkim, whose records are shown the same way. */
 #include "admin/cli/cli.h"
 
 static const char *
@@ -40,13 +40,14 @@ put_record(const json_t *item)
 int
 dns_show(struct cli *cli)
 {
+	const struct verb *verb = cli->parsed.verb;
 	struct err err = ERR_INIT;
 	const json_t *item;
 	json_t *result;
 	size_t i;
 
-	if (cli_ask(cli, "dns", "show", cli->parsed.request, &result,
-	    &err) != 0)
+	if (cli_ask(cli, verb->noun, verb->verb, cli->parsed.request,
+	    &result, &err) != 0)
 		return cli_fail("%s", err_text(&err));
 	if (cli->parsed.is_json) {
 		print_json(result);

@@ -113,6 +113,14 @@ const struct verb cli_verbs[] = {
 	{ "dns", "lookup", "name type?", "", verb_show, NULL, NULL,
 	    "rcode secure bogus ttl_s canonical records",
 	    "Ask the DNS as the instance does: an address, or a TYPE." },
+	{ "dkim", "create", "domain", "algorithm selector", dns_show, NULL,
+	    NULL, NULL, "Make the keys that sign a domain's mail; prints "
+	    "their records." },
+	{ "dkim", "rotate", "domain", "algorithm selector now", dns_show,
+	    NULL, NULL, NULL, "Make new ones, which sign from two days on; "
+	    "the old records stay for a week after that." },
+	{ "dkim", "show", "domain", "", dns_show, NULL, NULL, NULL,
+	    "Print the records of a domain's keys, as a zone file." },
 	{ "https", "get", "host path", "", verb_show, NULL, NULL,
 	    "status content_type body reason",
 	    "Get a document as the instance does: public addresses only." },

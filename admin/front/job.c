@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "admin/front/dkim.h"
 #include "admin/front/dns.h"
 #include "base/log.h"
 
@@ -516,6 +517,13 @@ run_dns(struct job *job)
 	job_free(job);
 }
 
+static void
+run_dkim(struct job *job)
+{
+	dkim_run(job->child, job->req, job->verb, job->args);
+	job_free(job);
+}
+
 /* ---- dispatch ---- */
 
 /* NULL stands for any; the first row that fits is taken. */
@@ -531,6 +539,7 @@ static const struct {
 	{ "queue", NULL, run_queue },
 	{ "dns", NULL, run_dns },
 	{ "https", NULL, run_dns },
+	{ "dkim", NULL, run_dkim },
 	{ "process", "list", run_processes },
 	{ "listener", "list", run_listeners },
 	{ "log", "secrets", run_secrets_log },

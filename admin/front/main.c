@@ -207,6 +207,7 @@ main(int argc, char **argv)
 		{ .server = "queued", .proto = &ipc_queue },
 		{ .server = "dnsd", .proto = &ipc_dns },
 		{ .server = "fetchd", .proto = &ipc_fetch },
+		{ .server = "keyd", .proto = &ipc_key },
 		{ .server = NULL },
 	};
 	static const struct child_spec spec = {

@@ -115,6 +115,22 @@ add_mail(struct building *b)
 	    STR_FMT(in->domain)), "TLSRPT: reports about TLS", false);
 }
 
+static void
+add_dkim(struct building *b)
+{
+	const struct records_key *key;
+	size_t i;
+
+	for (i = 0; i < b->input->keys_len && b->len < RECORDS_MAX / 2; i++) {
+		key = &b->input->keys[i];
+		add_txt(b, RECORD_DKIM, arena_printf(b->arena,
+		    "%.*s._domainkey.%.*s", STR_FMT(key->selector),
+		    STR_FMT(b->input->domain)), key->text, key->is_needed ?
+		    "DKIM: the key that signs" :
+		    "DKIM: a key that has signed", key->is_needed);
+	}
+}
+
 /* RFC 7672 section 3.1: by the key, which a renewed certificate may keep. */
 static void
 add_tlsa(struct building *b)
@@ -202,6 +218,7 @@ records_build(struct arena *arena, const struct records_input *input,
 	size_t i;
 
 	add_mail(&b);
+	add_dkim(&b);
 	add_tlsa(&b);
 	add_web(&b);
 	for (i = 0; i < input->services_len; i++)
@@ -350,6 +367,33 @@ judge_txt(const struct record *record, const struct record_reply *reply,
 	return state;
 }
 
+/* RFC 6376 section 3.6.2.2: one record; its strings may be cut anywhere. */
+static enum record_state
+judge_dkim(const struct record *record, const struct record_reply *reply,
+    const char **detail_r)
+{
+	struct arena *arena = arena_new(0);
+	enum record_state state = RECORD_DIFFERS;
+	struct str text = STR_NONE;
+	struct buf quoted;
+
+	buf_init(&quoted, 262144);
+	if (reply->rdata_len == 0) {
+		state = RECORD_MISSING;
+	} else if (reply->rdata_len > 1) {
+		*detail_r = "several records: none of them counts";
+	} else if (dns_rdata_txt(arena, reply->rdata[0], &text, NULL) == 0) {
+		dns_put_txt(&quoted, text);
+		if (str_eq(buf_str(&quoted), record->value))
+			state = RECORD_OK;
+		else
+			*detail_r = "another key, or other words about it";
+	}
+	buf_fini(&quoted);
+	arena_free(&arena);
+	return state;
+}
+
 static enum record_state
 judge_alias(const struct record *record, const struct record_reply *reply,
     const char **detail_r)
@@ -381,7 +425,7 @@ record_judge(const struct record *record, const struct record_reply *reply,
 		[RECORD_SPF] = judge_txt, [RECORD_DMARC] = judge_txt,
 		[RECORD_MTA_STS] = judge_txt, [RECORD_TLSRPT] = judge_txt,
 		[RECORD_TLSA] = judge_tlsa, [RECORD_SRV] = judge_srv,
-		[RECORD_ALIAS] = judge_alias,
+		[RECORD_ALIAS] = judge_alias, [RECORD_DKIM] = judge_dkim,
 	};
 
 	*detail_r = NULL;

@@ -6,8 +6,8 @@
  *
  * Lifetime.   Everything is in the arena given.
  * Blocking.   Never.
- * RFC.        RFC 5321 section 5 (MX), 7208 (SPF), 7489 (DMARC), 8461
- *             (MTA-STS), 8460 (TLSRPT), 7672 (TLSA), 6186 and 8314 (SRV).
+ * RFC.        RFC 5321 section 5 (MX), 7208 (SPF), 6376 section 3.6.2
+ *             (DKIM), 7489 (DMARC), 8461 (MTA-STS), 8460 (TLSRPT), 7672 (TLSA), 6186 and 8314 (SRV).
  */
 #ifndef ADMIN_FRONT_RECORDS_H
 #define ADMIN_FRONT_RECORDS_H
@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "proto/mta_sts.h"
 
-#define RECORDS_MAX 32
+#define RECORDS_MAX 96
 #define RECORDS_RDATA_MAX 64
 
 enum record_kind {
@@ -29,6 +29,7 @@ enum record_kind {
 	RECORD_TLSA,
 	RECORD_SRV,
 	RECORD_ALIAS,
+	RECORD_DKIM,
 };
 
 struct record {
@@ -48,6 +49,13 @@ struct records_service {
 	uint64_t port;		/* 0: there is none */
 };
 
+/* A key of the domain's. */
+struct records_key {
+	struct str selector;
+	struct str text;	/* of its TXT */
+	bool is_needed;		/* it signs, or is about to */
+};
+
 struct records_input {
 	struct str domain;
 	struct str hostname;
@@ -56,6 +64,8 @@ struct records_input {
 	const unsigned char *key_id;	/* SHA-256 of the public key, or NULL */
 	size_t services_len;
 	struct records_service *services;
+	size_t keys_len;		/* of DKIM, to be published */
+	struct records_key *keys;
 };
 
 /* All services, with port 0. */

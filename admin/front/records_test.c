@@ -28,10 +28,14 @@ build(struct record *records)
 {
 	static const unsigned char key_id[32] = { 0xab, 1 };
 	struct records_service services[8];
+	struct records_key keys[] = {
+		{ STR("new"), STR("v=DKIM1; k=rsa; p=abc"), true },
+		{ STR("old"), STR("v=DKIM1; k=rsa; p=abd"), false },
+	};
 	struct records_input input = { .domain = STR("a.test"),
 	    .hostname = STR("mx.host.test"),
 	    .mta_sts_mode = MTA_STS_TESTING, .key_id = key_id,
-	    .services = services };
+	    .services = services, .keys = keys, .keys_len = 2 };
 
 	input.services_len = records_services(services, 8);
 	records_listener(&input, STR("imap"), 993, STR("implicit"));
@@ -69,6 +73,10 @@ test_build(void **state)
 		    "\"v=DMARC1; p=none; rua=mailto:postmaster@a.test\"" },
 		{ "_smtp._tls.a.test", DNS_T_TXT,
 		    "\"v=TLSRPTv1; rua=mailto:postmaster@a.test\"" },
+		{ "new._domainkey.a.test", DNS_T_TXT,
+		    "\"v=DKIM1; k=rsa; p=abc\"" },
+		{ "old._domainkey.a.test", DNS_T_TXT,
+		    "\"v=DKIM1; k=rsa; p=abd\"" },
 		{ "_25._tcp.mx.host.test", DNS_T_TLSA, "3 1 1 ab01000000000000"
 		    "000000000000000000000000000000000000000000000000" },
 		{ "mta-sts.a.test", DNS_T_CNAME, "mx.host.test." },
@@ -160,6 +168,20 @@ test_judge(void **state)
 		{ "mta-sts.a.test", DNS_T_CNAME, { .rcode = 3,
 		    .canonical = { "mta-sts.a.test", 14 } },
 		    RECORD_MISSING },
+		{ "new._domainkey.a.test", DNS_T_TXT, { .rcode = 3 },
+		    RECORD_MISSING },
+		{ "new._domainkey.a.test", DNS_T_TXT, { .rdata_len = 1,
+		    .rdata = RDATA("\25v=DKIM1; k=rsa; p=abc") }, RECORD_OK },
+		/* The same in two strings; another case is another key. */
+		{ "new._domainkey.a.test", DNS_T_TXT, { .rdata_len = 1,
+		    .rdata = RDATA("\7v=DKIM1\16; k=rsa; p=abc") },
+		    RECORD_OK },
+		{ "new._domainkey.a.test", DNS_T_TXT, { .rdata_len = 1,
+		    .rdata = RDATA("\25v=DKIM1; k=rsa; p=abC") },
+		    RECORD_DIFFERS },
+		{ "new._domainkey.a.test", DNS_T_TXT, { .rdata_len = 2,
+		    .rdata = { { "\25v=DKIM1; k=rsa; p=abc", 22 },
+		    { "\1x", 2 } } }, RECORD_DIFFERS },
 		{ "mx.host.test", DNS_T_A, { .rcode = 0 }, RECORD_MISSING },
 		{ "mx.host.test", DNS_T_A, { .rdata_len = 1,
 		    .rdata = RDATA("\300\0\2\1") }, RECORD_OK },

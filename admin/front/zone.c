@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * `dns show` and `dns check`: directoryd says whether the domain is ours,
- * hikyakud what listens; then each record is asked for by way of dnsd, all at
+ * `dns show` and `dns check`: directoryd says whether the domain is ours, keyd
+ * which keys it has, hikyakud what listens; then each record is asked for by way of dnsd, all at
  * once, and the MTA-STS policy by way of fetchd.
  */
 #include <jansson.h>
 
+#include "admin/front/dkim.h"
 #include "admin/front/dns.h"
 #include "admin/front/dnstext.h"
 #include "admin/front/records.h"
+#include "base/when.h"
 #include "mail/address.h"
 #include "proto/dns_rdata.h"
 
@@ -27,6 +29,7 @@ struct zone {
 	bool is_check;
 	struct records_input input;
 	struct records_service services[SERVICES_MAX];
+	struct records_key keys[DKIM_ADMIN_KEYS_MAX];
 	size_t records_len;
 	struct record records[RECORDS_MAX];
 	json_t *items[RECORDS_MAX];
@@ -74,8 +77,9 @@ notes(const struct zone *zone)
 {
 	json_t *list = json_array();
 
-	json_array_append_new(list, json_string("DKIM: no key yet; its "
-	    "record comes with signing"));
+	if (zone->input.keys_len == 0)
+		json_array_append_new(list, json_string("DKIM: no key yet: "
+		    "hikyaku dkim create"));
 	if (zone->input.web_port != 0 && zone->input.web_port != 443)
 		json_array_append_new(list, json_string("autoconfig and "
 		    "MTA-STS want HTTPS on port 443"));
@@ -313,6 +317,42 @@ on_listeners(void *ctx, int code, struct ipc_in *in)
 }
 
 static void
+on_keys(void *ctx, int code, struct ipc_in *in)
+{
+	struct dkim_admin_key keys[DKIM_ADMIN_KEYS_MAX];
+	struct zone *zone = ctx;
+	struct records_key *key;
+	size_t i, count;
+
+	if (code != 0) {
+		fail(zone, code, "keyd does not answer");
+		return;
+	}
+	count = dkim_read_keys(in, keys, DKIM_ADMIN_KEYS_MAX);
+	for (i = 0; i < count; i++) {
+		key = &zone->keys[i];
+		key->selector = arena_str(zone->arena, keys[i].selector);
+		key->text = arena_str(zone->arena, keys[i].record);
+		key->is_needed = keys[i].is_signing ||
+		    keys[i].active_s > when_wall_s();
+	}
+	zone->input.keys = zone->keys;
+	zone->input.keys_len = count;
+	(void)ipc_call(ipc_begin(child_master(zone->child),
+	    MASTER_LISTENERS), -1, STEP_MS, on_listeners, zone);
+}
+
+static void
+ask_keys(struct zone *zone)
+{
+	struct ipc_out *out = ipc_begin(child_link(zone->child, "keyd"),
+	    KEY_DKIM_LIST);
+
+	ipc_put_str(out, zone->input.domain);
+	(void)ipc_call(out, -1, STEP_MS, on_keys, zone);
+}
+
+static void
 on_domain(void *ctx, int code, struct ipc_in *in)
 {
 	struct zone *zone = ctx;
@@ -323,8 +363,7 @@ on_domain(void *ctx, int code, struct ipc_in *in)
 	else if (code != 0)
 		fail(zone, code, "directoryd does not answer");
 	else
-		(void)ipc_call(ipc_begin(child_master(zone->child),
-		    MASTER_LISTENERS), -1, STEP_MS, on_listeners, zone);
+		ask_keys(zone);
 }
 
 static void

@@ -4,6 +4,7 @@
 
 #include "ipc/links.h"
 #include "mail/build.h"
+#include "smtpd/queue/grants.h"
 
 #define SENDER_DEADLINE_MS 30000
 
@@ -106,6 +107,8 @@ away_new(struct work *work, const struct queue_rcpt *rcpt)
 	away->job.sender = work->item.sender;
 	away->job.trace = trace_of(work, rcpt);
 	away->job.domain = domain_of(rcpt->address);
+	away->job.grant = grants_make(work->env->grant_secret, work->arena,
+	    &work->item);
 	away->job.blob_fd = work->blob_fd;
 	away->job.on_result = on_result;
 	away->job.on_done = on_done;

@@ -17,6 +17,7 @@
 #ifndef QUEUE_DELIVER_H
 #define QUEUE_DELIVER_H
 
+#include "ipc/grant.h"
 #include "ipc/ipc.h"
 #include "smtpd/queue/remote.h"
 #include "smtpd/queue/store.h"
@@ -32,6 +33,7 @@ struct deliver_env {
 	    const struct queue_item *item);
 	void *ctx;
 	struct str hostname;
+	unsigned char grant_secret[GRANT_SECRET_OCTETS];
 	bool is_discard;		/* accept and drop: for measuring */
 	uint64_t retry_first_s;
 	uint64_t retry_last_s;

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/rand.h"
 #include "ipc/child.h"
 #include "smtpd/queue/accept.h"
 #include "smtpd/queue/admin.h"
+#include "smtpd/queue/grants.h"
 #include "smtpd/queue/notice.h"
 
 struct queued {
@@ -147,6 +149,8 @@ prepare(struct child *child, struct err *err)
 	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (queued->dir_fd == -1)
 		return err_set_errno(err, ERR_TEMP, "data/queue");
+	rand_bytes(queued->deliver.grant_secret,
+	    sizeof(queued->deliver.grant_secret));
 	child->sandbox.user = "_hikyaku-queued";
 	child->sandbox.extra_groups = readers;
 	child->sandbox.groups = SB_FILES;
@@ -154,6 +158,16 @@ prepare(struct child *child, struct err *err)
 	queued->path = child_enter_dir(child, "data/queue",
 	    SB_READ | SB_WRITE);
 	return 0;
+}
+
+/* keyd is there, for the first time or again: it learns the secret. */
+static void
+on_keyd(void *ctx, struct ipc_link *link)
+{
+	struct queued *queued = ctx;
+
+	if (queued->store != NULL)
+		grants_tell(queued->deliver.grant_secret, link);
 }
 
 static void
@@ -210,6 +224,8 @@ start(struct child *child, struct err *err)
 	    queued->dir_fd, err);
 	if (rc != 0)
 		return rc;
+	if (ipc_is_attached(child_link(child, "keyd")))
+		on_keyd(queued, child_link(child, "keyd"));
 	queued->deliver.store = queued->store;
 	queued->deliver.directory = child_link(child, "directoryd");
 	queued->deliver.mailboxes = child_link(child, "mboxd");
@@ -276,6 +292,7 @@ main(int argc, char **argv)
 		    .push = on_directory_push },
 		{ .server = "blobd", .proto = &ipc_blob },
 		{ .server = "mboxd", .proto = &ipc_mbox },
+		{ .server = "keyd", .proto = &ipc_key, .attached = on_keyd },
 		{ .server = NULL },
 	};
 	static const struct child_serve serves[] = {

@@ -301,11 +301,12 @@ push(struct relay *relay, const struct remote_job *job)
 	ipc_put_str(out, item->envid);
 	ipc_put_str(out, job->trace);
 	/* The relay can make a summary itself. */
-	if (summary.len + 64 > ipc_room(out))
+	if (summary.len + job->grant.len + 64 > ipc_room(out))
 		summary = STR("");
 	ipc_put_str(out, summary);
 	ipc_put_u64(out, item->size_octets);
 	ipc_put_u64(out, job->rcpts_len);
+	ipc_put_str(out, job->grant);
 	rc = ipc_send(out, job->blob_fd);
 	return rc != 0 ? rc : push_rcpts(relay, job);
 }

@@ -52,6 +52,7 @@ struct remote_job {
 	struct str sender;		/* in place of the item's */
 	struct str trace;
 	struct str domain;
+	struct str grant;		/* that it may be signed, or empty */
 	int blob_fd;			/* borrowed */
 	size_t rcpts_len;
 	const struct queue_rcpt **rcpts;

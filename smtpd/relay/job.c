@@ -149,6 +149,7 @@ job_free(struct job *job)
 	client_free(&job->client);
 	tx_free(&job->tx);
 	hosts_free(&job->hosts);
+	signer_free(&job->mail.signer);
 	letter_free(&job->mail.letter);
 	loop_timer_fini(&job->timer);
 	list_del(&job->node);
@@ -446,7 +447,7 @@ static void
 take_job(struct relay *relay, struct ipc_in *in)
 {
 	struct job *job = calloc(1, sizeof(*job)), *half;
-	struct str trace;
+	struct str trace, grant;
 	uint64_t flags, size;
 
 	invariant(job != NULL);
@@ -468,6 +469,9 @@ take_job(struct relay *relay, struct ipc_in *in)
 				   it has to be recoded, and not otherwise */
 	size = ipc_get_u64(in);
 	job->rcpts_wanted = (size_t)ipc_get_u64(in);
+	grant = ipc_get_str(in);
+	if (grant.len != 0 && relay->keyd != NULL)
+		job->mail.signer = signer_new(relay, grant, job->queue_id);
 	job->mail.sender_ascii = ascii_address(job->arena, job->mail.sender);
 	job->mail.letter = letter_new(ipc_take_fd(in), trace, size, flags);
 	if (job->rcpts_wanted > JOB_RCPTS_MAX)

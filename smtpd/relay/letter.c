@@ -6,6 +6,7 @@
 #include "mail/downgrade.h"
 
 #define READ_OCTETS 65536
+#define FRONT_MAX (64U << 10)
 
 struct letter {
 	struct mail_view view;
@@ -22,6 +23,8 @@ struct letter {
 	enum downgrade_to to;
 	enum downgrade_result result;
 	enum letter_form form;
+	struct buf front;		/* in front of all that */
+	bool has_front;			/* it was read */
 };
 
 struct letter *
@@ -37,6 +40,7 @@ letter_new(int fd, struct str trace, uint64_t size, uint64_t flags)
 	letter->view = mail_view_of_fd(str_make(letter->trace, trace.len),
 	    fd, size);
 	letter->flags = flags;
+	buf_init(&letter->front, FRONT_MAX);
 	return letter;
 }
 
@@ -48,6 +52,7 @@ letter_free(struct letter **letter)
 	downgrade_free(&(*letter)->downgrade);
 	if ((*letter)->view.fd != -1)
 		(void)close((*letter)->view.fd);
+	buf_fini(&(*letter)->front);
 	free((*letter)->trace);
 	free(*letter);
 	*letter = NULL;
@@ -56,7 +61,15 @@ letter_free(struct letter **letter)
 uint64_t
 letter_size(const struct letter *letter)
 {
-	return mail_view_size(&letter->view);
+	return mail_view_size(&letter->view) + letter->front.len;
+}
+
+void
+letter_put_front(struct letter *letter, struct str front)
+{
+	buf_reset(&letter->front);
+	buf_add_str(&letter->front, front);
+	invariant(!buf_failed(&letter->front));
 }
 
 uint64_t
@@ -256,6 +269,7 @@ letter_open(struct letter *letter, enum letter_form form)
 {
 	letter->form = form;
 	letter->at = 0;
+	letter->has_front = false;
 	if (form == LETTER_TO_7BIT || form == LETTER_TO_8BIT)
 		downgrade_rewind(letter->downgrade);
 }
@@ -268,6 +282,12 @@ letter_read(struct letter *letter, size_t max, struct buf *out,
 	char *p;
 	int rc;
 
+	if (!letter->has_front && letter->front.len != 0) {
+		buf_add_str(out, buf_str(&letter->front));
+		letter->has_front = true;
+		*is_end_r = false;
+		return 0;
+	}
 	if (letter->form == LETTER_TO_7BIT || letter->form == LETTER_TO_8BIT)
 		return downgrade_read(letter->downgrade, max, out, is_end_r,
 		    err);

@@ -45,6 +45,10 @@ int letter_prepare(struct letter *letter, unsigned extensions, size_t max,
     bool *is_done_r, enum letter_form *form_r, bool *is_utf8_needed_r,
     struct err *err);
 
+/* What stands in front of it from now on, in every form: whole header fields,
+ * copied. */
+void letter_put_front(struct letter *letter, struct str front);
+
 /* From the first octet on, in that form (of the last letter_prepare()). */
 void letter_open(struct letter *letter, enum letter_form form);
 

@@ -14,6 +14,7 @@
 #include "smtpd/relay/job.h"
 #include "smtpd/relay/pool.h"
 #include "smtpd/relay/route.h"
+#include "smtpd/relay/signer.h"
 #include "smtpd/relay/sts.h"
 
 #define SLOTS 300
@@ -189,6 +190,8 @@ start(struct child *child, struct err *err)
 	relay->queued = child_link(child, "queued");
 	relay->dnsd = child_link(child, "dnsd");
 	relay->fetchd = child_link(child, "fetchd");
+	relay->keyd = child_link(child, "keyd");
+	relay->signatures = signatures_new();
 	relay->pool = pool_new(relay);
 	relay->sts = sts_new(relay);
 	if (ipc_is_attached(relay->queued))
@@ -274,6 +277,7 @@ main(int argc, char **argv)
 		    .gone = on_gone, .attached = on_attached },
 		{ .server = "dnsd", .proto = &ipc_dns },
 		{ .server = "fetchd", .proto = &ipc_fetch },
+		{ .server = "keyd", .proto = &ipc_key },
 		{ .server = NULL },
 	};
 	static const struct child_spec spec = {

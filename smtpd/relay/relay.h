@@ -8,6 +8,7 @@
  *     client   a connection to one of them, up to "ready for MAIL"
  *     tx       one transaction on a client
  *     letter   the message in the form that a hop can take
+ *     signer   the signatures that go in front of it
  *     pool     clients that wait for the next job
  *     sts      MTA-STS policies of domains
  *     routes   smart host and routes of domains
@@ -27,6 +28,7 @@
 
 struct child;
 struct pool;
+struct signatures;
 struct sts;
 struct route;
 
@@ -41,6 +43,8 @@ struct relay {
 	struct child *child;		/* NULL in tests */
 	struct loop *loop;
 	struct ipc_link *queued, *dnsd, *fetchd;
+	struct ipc_link *keyd;		/* NULL in tests */
+	struct signatures *signatures;
 	struct tls_trust *trust;
 	const char *hostname;
 	uint16_t port;

@@ -564,6 +564,7 @@ rig_job(struct rig *rig, struct str message, const char *domain,
 	ipc_put_str(out, STR_NONE);
 	ipc_put_u64(out, message.len);
 	ipc_put_u64(out, n);
+	ipc_put_str(out, rig->grant);
 	invariant(ipc_send(out, fd) == 0);
 	(void)close(fd);
 	out = ipc_begin(rig->queued, RELAY_JOB_RCPTS);

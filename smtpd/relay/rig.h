@@ -30,6 +30,7 @@
 #define RIG_SCRIPTS_MAX 8
 
 struct rig {
+	struct str grant;		/* of the next job; or empty */
 	struct relay relay;
 	struct ipc_link *queued, *dnsd, *fetchd;	/* the servers' ends */
 	const char *zone;

@@ -26,6 +26,8 @@ struct tx {
 	bool is_full;			/* 452: the rest in another one */
 	bool is_refused;		/* MAIL was */
 	bool is_utf8, is_eof;
+	bool is_prepared;		/* the letter; form is known */
+	bool is_letter_utf8;
 	enum letter_form form;
 	struct dotstuff dotstuff;
 	struct buf raw, out;
@@ -580,11 +582,49 @@ start(struct tx *tx, bool is_letter_utf8)
 	send_buf(tx, tx->relay->timeouts.mail);
 }
 
-/* Some more of the preparation, between other work. */
 static void
-on_later(void *ctx)
+on_signer(void *ctx)
 {
 	struct tx *tx = ctx;
+
+	if (tx->phase == PREPARE)
+		loop_later(tx->relay->loop, &tx->later);
+}
+
+/* The letter has its form: now its signatures in this form. */
+static void
+sign(struct tx *tx)
+{
+	struct signer *signer = tx->mail->signer;
+	struct err err = ERR_INIT;
+
+	if (signer == NULL) {
+		start(tx, tx->is_letter_utf8);
+		return;
+	}
+	signer_on_wake(signer, on_signer, tx);
+	switch (signer_step(signer, tx->mail->letter, tx->form, SLICE_OCTETS,
+	    &err)) {
+	case SIGNER_MORE:
+		loop_later(tx->relay->loop, &tx->later);
+		break;
+	case SIGNER_WAIT:
+		break;
+	case SIGNER_DONE:
+		letter_put_front(tx->mail->letter, signer_text(signer));
+		start(tx, tx->is_letter_utf8);
+		break;
+	case SIGNER_FAILED:
+		ev_warn(NULL, "relay.sign.failed", EV_ERR(&err));
+		close_temp(tx, "4.7.0", "it cannot be signed now");
+		break;
+	}
+}
+
+/* Some more of the preparation, between other work. */
+static void
+prepare(struct tx *tx)
+{
 	bool is_done, is_utf8;
 	struct err err = ERR_INIT;
 	int rc = letter_prepare(tx->mail->letter,
@@ -600,8 +640,21 @@ on_later(void *ctx)
 	} else if (!is_done) {
 		loop_later(tx->relay->loop, &tx->later);
 	} else {
-		start(tx, is_utf8);
+		tx->is_prepared = true;
+		tx->is_letter_utf8 = is_utf8;
+		sign(tx);
 	}
+}
+
+static void
+on_later(void *ctx)
+{
+	struct tx *tx = ctx;
+
+	if (tx->is_prepared)
+		sign(tx);
+	else
+		prepare(tx);
 }
 
 struct tx *
@@ -641,6 +694,8 @@ tx_free(struct tx **txp)
 		return;
 	*txp = NULL;
 	loop_later_fini(&tx->later);
+	if (tx->mail->signer != NULL)
+		signer_on_wake(tx->mail->signer, NULL, NULL);
 	buf_fini(&tx->raw);
 	buf_fini(&tx->out);
 	free(tx->rcpts);

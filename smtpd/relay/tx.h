@@ -26,6 +26,7 @@
 
 #include "smtpd/relay/client.h"
 #include "smtpd/relay/letter.h"
+#include "smtpd/relay/signer.h"
 
 #define TX_RCPTS_MAX 100
 
@@ -50,6 +51,7 @@ struct tx_mail {
 	struct str sender_ascii;
 	struct str envid;	/* xtext, as it came */
 	struct letter *letter;
+	struct signer *signer;	/* NULL: it is not to be signed */
 };
 
 enum tx_end {

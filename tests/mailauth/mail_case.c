@@ -12,8 +12,8 @@
  *
  * RECORDS: a line "name<TAB>text" for each TXT; a name that is not there does
  * not exist. Signing prints the fields that go to the top of the message.
- * seal-arc takes what it says, cv= included, from the Authentication-Results
- * of ID, and writes as the published suite wants it.
+ * seal-arc takes what it says from the Authentication-Results of ID, with
+ * --chain results cv= too, and writes as the published suite wants it.
  */
 #include <openssl/pem.h>
 
@@ -27,6 +27,7 @@
 
 struct options {
 	const char *dns, *now, *key, *domain, *selector, *names, *results;
+	const char *chain;
 	const char *file;
 };
 
@@ -328,7 +329,8 @@ seal_arc(struct work *work)
 	how.algorithm = work->algorithm;
 	how.results = gather_results(work, str_of(work->options.results));
 	how.has_long_lines = true;
-	take_chain(work, how.results, &chain);
+	if (work->options.chain != NULL)
+		take_chain(work, how.results, &chain);
 	sealing = arc_seal_begin(work->message, &chain, &how, digest, &err);
 	if (sealing == NULL)
 		fatal("%s", err_text(&err));
@@ -353,6 +355,7 @@ take_option(struct options *options, const char *name, const char *value)
 		{ "--selector", &options->selector },
 		{ "--names", &options->names },
 		{ "--results", &options->results },
+		{ "--chain", &options->chain },
 	};
 	size_t i;
 
