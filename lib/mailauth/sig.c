@@ -122,7 +122,7 @@ parse_header_list(struct sig *sig, bool needs_from)
 {
 	struct str name, rest = tags_get(&sig->tags, "h");
 	bool has_from = false;
-	size_t i, count = 0;
+	size_t i, bad, count = 0;
 
 	sig->names = rest;
 	/* RFC 8617 section 4.1.2 forbids it, the published suite wants it: a
@@ -130,10 +130,11 @@ parse_header_list(struct sig *sig, bool needs_from)
 	if (!needs_from && rest.p != NULL && rest.len == 0)
 		return 0;
 	while (tags_next_item(&rest, &name)) {
-		for (i = 0; i < name.len; i++)
-			if (name.p[i] <= 0x20 || name.p[i] >= 0x7f)
-				name.len = 0;
-		if (name.len == 0 || ++count > SIG_NAMES_MAX)
+		for (i = 0, bad = 0; i < name.len; i++)
+			bad += name.p[i] <= 0x20 || name.p[i] >= 0x7f;
+		if (name.len == 0 && !needs_from && bad == 0)
+			continue;	/* as above */
+		if (name.len == 0 || bad > 0 || ++count > SIG_NAMES_MAX)
 			return refuse(sig, MAILAUTH_PERMERROR,
 			    "no list of names in h=");
 		has_from |= str_eq_nocase(name, STR("From"));
@@ -224,16 +225,28 @@ parse_hashed(struct sig *sig, struct arena *arena, bool needs_from)
 	return 0;
 }
 
+/* Where the key is, and what version it is all of. ARC-Message-Signature has
+ * no v=, but one that is there means what it says. */
 static int
-parse_dkim(struct sig *sig, struct arena *arena)
+parse_version(struct sig *sig)
 {
 	struct str queries = tags_get(&sig->tags, "q");
+	struct str version = tags_get(&sig->tags, "v");
 
-	if (!str_eq(tags_get(&sig->tags, "v"), STR("1")))
+	if ((version.p != NULL || sig->kind == SIG_DKIM) &&
+	    !str_eq(version, STR("1")))
 		return refuse(sig, MAILAUTH_PERMERROR, "not version 1");
 	if (queries.p != NULL && !tags_list_has(queries, "dns/txt"))
 		return refuse(sig, MAILAUTH_PERMERROR,
 		    "the key is not in the DNS");
+	return 0;
+}
+
+static int
+parse_dkim(struct sig *sig, struct arena *arena)
+{
+	if (parse_version(sig) != 0)
+		return ERR_SYNTAX;
 	if (parse_hashed(sig, arena, true) != 0 ||
 	    parse_number(sig, "l", BODY_WHOLE, &sig->body_limit) != 0 ||
 	    parse_identity(sig, arena) != 0)
@@ -256,7 +269,7 @@ sig_instance(struct str value)
 static int
 parse_ams(struct sig *sig, struct arena *arena)
 {
-	if (parse_hashed(sig, arena, false) != 0)
+	if (parse_version(sig) != 0 || parse_hashed(sig, arena, false) != 0)
 		return ERR_SYNTAX;
 	/* RFC 8617 section 4.1.2: seals are not signed by AMS. */
 	if (tags_list_has(sig->names, "ARC-Seal"))
@@ -274,8 +287,10 @@ parse_as(struct sig *sig)
 
 	sig->header_canon = CANON_RELAXED;
 	/* RFC 8617 section 4.1.3: it signs ARC fields and nothing else. */
-	if (tags_find(&sig->tags, "h") != NULL)
-		return refuse(sig, MAILAUTH_PERMERROR, "ARC-Seal with h=");
+	if (tags_find(&sig->tags, "h") != NULL ||
+	    tags_find(&sig->tags, "bh") != NULL)
+		return refuse(sig, MAILAUTH_PERMERROR,
+		    "ARC-Seal with h= or bh=");
 	if (mailauth_result_of(chain, &sig->chain) != 0 ||
 	    (sig->chain != MAILAUTH_NONE && sig->chain != MAILAUTH_PASS &&
 	    sig->chain != MAILAUTH_FAIL))
