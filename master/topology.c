@@ -23,6 +23,7 @@ const struct program programs[] = {
 	    NEEDS_CERT | NEEDS_MILTERS, 0 },
 	{ "imapd", "workers_imapd", "imap", NEEDS_CERT, 0 },
 	{ "pop3d", "workers_pop3d", "pop3", NEEDS_CERT, 0 },
+	{ "milterd", NULL, "milter", 0, 0 },
 	{ "webmail", "workers_webmail", "web", NEEDS_CERT | NEEDS_LISTENERS, 0 },
 	{ "admind", NULL, NULL, NEEDS_CONTROL | NEEDS_CERT, 0 },
 };
@@ -59,6 +60,7 @@ const struct program_link program_links[] = {
 	{ "admind", "keyd", "key" },
 	{ "fetchd", "dnsd", "dns" },
 	{ "filterd", "dnsd", "dns" },
+	{ "milterd", "filterd", "filter" },
 	{ "relay", "queued", "relay" },
 	{ "relay", "dnsd", "dns" },
 	{ "relay", "fetchd", "fetch" },

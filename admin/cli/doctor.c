@@ -242,7 +242,7 @@ check_missing(struct doctor *d, const json_t *processes)
 {
 	static const char *const wanted[] = { "keyd", "blobd", "directoryd",
 	    "authd", "dnsd", "fetchd", "filterd", "queued", "mboxd", "relay",
-	    "smtpd", "imapd", "pop3d", "admind" };
+	    "smtpd", "milterd", "imapd", "pop3d", "admind" };
 	const json_t *p;
 	bool is_there;
 	size_t i, j;
@@ -343,13 +343,16 @@ connect_path(const struct doctor *d, const char *path)
 /* What a program says first, and after what. */
 static const struct greeting {
 	const char *protocol;
-	const char *ask;	/* empty: it speaks first */
-	const char *want;
+	struct str ask;		/* empty: it speaks first */
+	struct str want;
 } greetings[] = {
-	{ "imap", "", "* " },
-	{ "pop3", "", "+OK" },
-	{ "web", "HEAD / HTTP/1.0\r\n\r\n", "HTTP/1.1 " },
-	{ "", "", "220" },
+	{ "imap", { "", 0 }, { "* ", 2 } },
+	{ "pop3", { "", 0 }, { "+OK", 3 } },
+	{ "web", { "HEAD / HTTP/1.0\r\n\r\n", 19 }, { "HTTP/1.1 ", 9 } },
+	/* Negotiation (proto/milter.h). */
+	{ "milter", { "\0\0\0\15O\0\0\0\6\0\0\0\1\0\0\0\0", 17 },
+	    { "\0\0\0\15O", 5 } },
+	{ "", { "", 0 }, { "220", 3 } },
 };
 
 static const struct greeting *
@@ -364,7 +367,7 @@ greeting_of(const char *protocol)
 }
 
 static size_t
-read_tls(int fd, const char *ask, char *text, size_t size)
+read_tls(int fd, struct str ask, char *text, size_t size)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = SSL_new(ctx);
@@ -374,8 +377,8 @@ read_tls(int fd, const char *ask, char *text, size_t size)
 	 * certificate's check. */
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 	if (ssl != NULL && SSL_set_fd(ssl, fd) == 1 &&
-	    SSL_connect(ssl) == 1 && (ask[0] == '\0' ||
-	    SSL_write(ssl, ask, (int)strlen(ask)) > 0))
+	    SSL_connect(ssl) == 1 && (ask.len == 0 ||
+	    SSL_write(ssl, ask.p, (int)ask.len) > 0))
 		n = SSL_read(ssl, text, (int)size - 1);
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
@@ -383,11 +386,11 @@ read_tls(int fd, const char *ask, char *text, size_t size)
 }
 
 static size_t
-read_plain(int fd, const char *ask, char *text, size_t size)
+read_plain(int fd, struct str ask, char *text, size_t size)
 {
 	ssize_t n;
 
-	if (ask[0] != '\0' && send(fd, ask, strlen(ask), MSG_NOSIGNAL) == -1)
+	if (ask.len != 0 && send(fd, ask.p, ask.len, MSG_NOSIGNAL) == -1)
 		return 0;
 	n = recv(fd, text, size - 1, 0);
 	return n > 0 ? (size_t)n : 0;
@@ -418,9 +421,11 @@ check_listener(struct doctor *d, const json_t *l)
 		    read_plain(fd, greeting->ask, text, sizeof(text));
 		(void)close(fd);
 		text[n] = '\0';
-		text[strcspn(text, "\r\n")] = '\0';
-		if (strncmp(text, greeting->want, strlen(greeting->want)) != 0)
+		if (!str_begins(str_make(text, n), greeting->want))
 			state = FAIL;
+		else if (text[0] == '\0')
+			(void)snprintf(text, sizeof(text), "negotiates");
+		text[strcspn(text, "\r\n")] = '\0';
 		check = find(d, state, "port", text_of(l, "name"),
 		    "%s, %s, TLS %s: %s", where, text_of(l, "protocol"),
 		    text_of(l, "tls"), text[0] != '\0' ? text :

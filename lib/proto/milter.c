@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proto/milter.h"
 
+#include "proto/milter_int.h"
 #include "proto/smtp_answer.h"
 
 #define LENGTH_OCTETS 4
@@ -65,8 +66,8 @@ set_u32(char *p, uint32_t value)
 	p[3] = (char)value;
 }
 
-static void
-put_u32(struct buf *out, uint32_t value)
+void
+milter_put_u32(struct buf *out, uint32_t value)
 {
 	char p[4];
 
@@ -104,19 +105,19 @@ milter_frame_next(struct str in, size_t data_max,
 	return MILTER_FRAME;
 }
 
-/* Begin a frame; the place of its length is given to frame_end(). */
-static size_t
-frame_begin(struct buf *out, char command)
+/* Begin a frame; the place of its length is given to milter_frame_end(). */
+size_t
+milter_frame_begin(struct buf *out, char command)
 {
 	size_t at = out->len;
 
-	put_u32(out, 0);
+	milter_put_u32(out, 0);
 	buf_add_char(out, command);
 	return at;
 }
 
-static void
-frame_end(struct buf *out, size_t at)
+void
+milter_frame_end(struct buf *out, size_t at)
 {
 	if (!buf_failed(out))
 		set_u32(out->p + out->start + at,
@@ -126,12 +127,12 @@ frame_end(struct buf *out, size_t at)
 static void
 put_empty(struct buf *out, char command)
 {
-	frame_end(out, frame_begin(out, command));
+	milter_frame_end(out, milter_frame_begin(out, command));
 }
 
 /* A string on one line, ended by NUL. */
-static void
-put_line(struct buf *out, struct str s)
+void
+milter_put_line(struct buf *out, struct str s)
 {
 	size_t i;
 
@@ -147,39 +148,39 @@ void
 milter_put_macros(struct buf *out, enum milter_event event,
     const struct milter_macro *macros, size_t macros_len)
 {
-	size_t at = frame_begin(out, 'D'), i;
+	size_t at = milter_frame_begin(out, 'D'), i;
 
 	buf_add_char(out, events[event].command);
 	for (i = 0; i < macros_len; i++) {
-		put_line(out, macros[i].name);
-		put_line(out, macros[i].value);
+		milter_put_line(out, macros[i].name);
+		milter_put_line(out, macros[i].value);
 	}
-	frame_end(out, at);
+	milter_frame_end(out, at);
 }
 
 void
 milter_put_connect(struct buf *out, struct str hostname,
     enum milter_family family, uint16_t port, struct str address)
 {
-	size_t at = frame_begin(out, 'C');
+	size_t at = milter_frame_begin(out, 'C');
 
-	put_line(out, hostname);
+	milter_put_line(out, hostname);
 	buf_add_char(out, (char)family);
 	if (family != MILTER_F_UNKNOWN) {
 		buf_add_char(out, (char)(port >> 8));
 		buf_add_char(out, (char)port);
-		put_line(out, address);
+		milter_put_line(out, address);
 	}
-	frame_end(out, at);
+	milter_frame_end(out, at);
 }
 
 static void
 put_text(struct buf *out, char command, struct str text)
 {
-	size_t at = frame_begin(out, command);
+	size_t at = milter_frame_begin(out, command);
 
-	put_line(out, text);
-	frame_end(out, at);
+	milter_put_line(out, text);
+	milter_frame_end(out, at);
 }
 
 void
@@ -198,17 +199,17 @@ void
 milter_put_envelope(struct buf *out, enum milter_event event,
     struct str path, const struct str *params, size_t params_len)
 {
-	size_t at = frame_begin(out, events[event].command), i;
+	size_t at = milter_frame_begin(out, events[event].command), i;
 
-	put_line(out, path);
+	milter_put_line(out, path);
 	for (i = 0; i < params_len; i++)
-		put_line(out, params[i]);
-	frame_end(out, at);
+		milter_put_line(out, params[i]);
+	milter_frame_end(out, at);
 }
 
 /* Folded lines are separated by LF alone; NUL cannot travel. */
-static void
-put_value(struct buf *out, struct str value)
+void
+milter_put_value(struct buf *out, struct str value)
 {
 	size_t i;
 
@@ -225,24 +226,24 @@ void
 milter_put_header(struct buf *out, const struct milter_options *agreed,
     struct str name, struct str value)
 {
-	size_t at = frame_begin(out, 'L');
+	size_t at = milter_frame_begin(out, 'L');
 
 	if ((agreed->protocol & MILTER_P_HDR_LEADSPC) == 0)
 		while (value.len != 0 && (*value.p == ' ' ||
 		    *value.p == '\t'))
 			value = str_sub(value, 1, value.len);
-	put_line(out, name);
-	put_value(out, value);
-	frame_end(out, at);
+	milter_put_line(out, name);
+	milter_put_value(out, value);
+	milter_frame_end(out, at);
 }
 
 void
 milter_put_body(struct buf *out, struct str chunk)
 {
-	size_t at = frame_begin(out, 'B');
+	size_t at = milter_frame_begin(out, 'B');
 
 	buf_add_str(out, chunk);
-	frame_end(out, at);
+	milter_frame_end(out, at);
 }
 
 void
@@ -283,14 +284,8 @@ milter_put_quit_nc(struct buf *out)
 
 /* ---- reading ---- */
 
-/* The rest of a frame's data; after a failure everything is empty. */
-struct reader {
-	struct str rest;
-	bool has_failed;
-};
-
-static uint32_t
-read_u32(struct reader *reader)
+uint32_t
+milter_read_u32(struct milter_reader *reader)
 {
 	uint32_t value;
 
@@ -304,8 +299,8 @@ read_u32(struct reader *reader)
 }
 
 /* Octets up to a NUL, at most max. */
-static struct str
-read_str(struct reader *reader, size_t max)
+struct str
+milter_read_str(struct milter_reader *reader, size_t max)
 {
 	size_t at = str_find(reader->rest, '\0');
 	struct str s;
@@ -320,10 +315,10 @@ read_str(struct reader *reader, size_t max)
 }
 
 /* The same, without octets that end lines or ring bells. */
-static struct str
-read_line(struct reader *reader, size_t max)
+struct str
+milter_read_line(struct milter_reader *reader, size_t max)
 {
-	struct str s = read_str(reader, max);
+	struct str s = milter_read_str(reader, max);
 
 	if (!str_is_text(s))
 		reader->has_failed = true;
@@ -335,19 +330,19 @@ read_line(struct reader *reader, size_t max)
 void
 milter_put_negotiate(struct buf *out, const struct milter_options *offered)
 {
-	size_t at = frame_begin(out, 'O');
+	size_t at = milter_frame_begin(out, 'O');
 
-	put_u32(out, offered->version);
-	put_u32(out, offered->actions);
-	put_u32(out, offered->protocol);
-	frame_end(out, at);
+	milter_put_u32(out, offered->version);
+	milter_put_u32(out, offered->actions);
+	milter_put_u32(out, offered->protocol);
+	milter_frame_end(out, at);
 }
 
 static void
-read_symbols(struct reader *reader, struct milter_options *agreed)
+read_symbols(struct milter_reader *reader, struct milter_options *agreed)
 {
-	uint32_t stage = read_u32(reader);
-	struct str names = read_line(reader, MILTER_SYMBOLS_MAX);
+	uint32_t stage = milter_read_u32(reader);
+	struct str names = milter_read_line(reader, MILTER_SYMBOLS_MAX);
 
 	if (stage >= MILTER_STAGES || reader->has_failed)
 		reader->has_failed = true;
@@ -360,14 +355,14 @@ milter_negotiated(const struct milter_frame *frame,
     const struct milter_options *offered, struct milter_options *agreed_r,
     struct err *err)
 {
-	struct reader reader = { .rest = frame->data };
+	struct milter_reader reader = { .rest = frame->data };
 
 	memset(agreed_r, 0, sizeof(*agreed_r));
 	if (frame->command != 'O')
 		return err_set(err, ERR_SYNTAX, "no answer to negotiation");
-	agreed_r->version = read_u32(&reader);
-	agreed_r->actions = read_u32(&reader);
-	agreed_r->protocol = read_u32(&reader);
+	agreed_r->version = milter_read_u32(&reader);
+	agreed_r->actions = milter_read_u32(&reader);
+	agreed_r->protocol = milter_read_u32(&reader);
 	while (!reader.has_failed && reader.rest.len != 0)
 		read_symbols(&reader, agreed_r);
 	if (reader.has_failed)
@@ -394,11 +389,11 @@ milter_negotiated(const struct milter_frame *frame,
 
 /* RFC 5322 section 3.6.8: ftext. */
 static void
-read_name(struct reader *reader, struct milter_answer *answer)
+read_name(struct milter_reader *reader, struct milter_answer *answer)
 {
 	size_t i;
 
-	answer->name = read_str(reader, MILTER_NAME_MAX);
+	answer->name = milter_read_str(reader, MILTER_NAME_MAX);
 	if (answer->name.len == 0)
 		reader->has_failed = true;
 	for (i = 0; i < answer->name.len; i++)
@@ -425,10 +420,10 @@ is_folded(struct str value)
 }
 
 static void
-read_field(struct reader *reader, struct milter_answer *answer)
+read_field(struct milter_reader *reader, struct milter_answer *answer)
 {
 	read_name(reader, answer);
-	answer->value = read_str(reader, milter_data_max(NULL));
+	answer->value = milter_read_str(reader, milter_data_max(NULL));
 	/* Some filters end a value as it ends in a message. */
 	while (answer->value.len != 0 &&
 	    (answer->value.p[answer->value.len - 1] == '\n' ||
@@ -439,46 +434,46 @@ read_field(struct reader *reader, struct milter_answer *answer)
 }
 
 static void
-read_indexed(struct reader *reader, struct milter_answer *answer)
+read_indexed(struct milter_reader *reader, struct milter_answer *answer)
 {
-	answer->index = read_u32(reader);
+	answer->index = milter_read_u32(reader);
 	read_field(reader, answer);
 }
 
 static void
-read_address(struct reader *reader, struct milter_answer *answer)
+read_address(struct milter_reader *reader, struct milter_answer *answer)
 {
-	answer->address = read_line(reader, MILTER_ADDRESS_MAX);
+	answer->address = milter_read_line(reader, MILTER_ADDRESS_MAX);
 }
 
 static void
-read_params(struct reader *reader, struct milter_answer *answer)
+read_params(struct milter_reader *reader, struct milter_answer *answer)
 {
 	read_address(reader, answer);
 	answer->params = STR("");
 	if (reader->rest.len != 0)
-		answer->params = read_line(reader, MILTER_ADDRESS_MAX);
+		answer->params = milter_read_line(reader, MILTER_ADDRESS_MAX);
 }
 
 static void
-read_reason(struct reader *reader, struct milter_answer *answer)
+read_reason(struct milter_reader *reader, struct milter_answer *answer)
 {
-	answer->text = read_line(reader, MILTER_REASON_MAX);
+	answer->text = milter_read_line(reader, MILTER_REASON_MAX);
 }
 
 static void
-read_chunk(struct reader *reader, struct milter_answer *answer)
+read_chunk(struct milter_reader *reader, struct milter_answer *answer)
 {
 	answer->text = reader->rest;
 	reader->rest = STR("");
 }
 
 static void
-read_code(struct reader *reader, struct milter_answer *answer)
+read_code(struct milter_reader *reader, struct milter_answer *answer)
 {
 	uint64_t code = 0;
 
-	answer->text = read_str(reader, MILTER_REPLY_MAX);
+	answer->text = milter_read_str(reader, MILTER_REPLY_MAX);
 	if (answer->text.len < 3 ||
 	    str_to_u64(str_sub(answer->text, 0, 3), 599, &code) != 0 ||
 	    code < 400)
@@ -492,7 +487,7 @@ static const struct answer_row {
 	unsigned at;		/* events it may answer */
 	uint32_t actions;	/* one must be agreed; 0: none needed */
 	uint32_t protocol;
-	void (*read)(struct reader *reader, struct milter_answer *answer);
+	void (*read)(struct milter_reader *reader, struct milter_answer *answer);
 } answers[] = {
 	{ 'c', MILTER_CONTINUE, AT_ALL, 0, 0, NULL },
 	{ 'a', MILTER_ACCEPT, AT_ALL, 0, 0, NULL },
@@ -542,7 +537,7 @@ milter_answer_read(const struct milter_frame *frame,
     struct milter_answer *answer_r, struct err *err)
 {
 	const struct answer_row *row = row_of(frame->command);
-	struct reader reader = { .rest = frame->data };
+	struct milter_reader reader = { .rest = frame->data };
 
 	memset(answer_r, 0, sizeof(*answer_r));
 	if (row == NULL)

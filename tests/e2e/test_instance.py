@@ -13,7 +13,7 @@ from smtp import Smtp
 from test_roundtrip import imap, send
 
 PROGRAMS = {"keyd", "blobd", "directoryd", "authd", "dnsd", "fetchd", "filterd", "queued", "mboxd", "relay",
-            "smtpd", "imapd", "pop3d", "webmail", "admind"}
+            "smtpd", "imapd", "pop3d", "milterd", "webmail", "admind"}
 
 
 def test_quickstart_demo(make_instance):

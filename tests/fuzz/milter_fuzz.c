@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A filter's octets. The first two octets choose what was agreed and which
+ * A filter's octets, or an MTA's. The first two octets choose what was agreed and which
  * event is answered. No field, address or reply may carry a line of its own.
  */
 #include <stddef.h>
 #include <stdint.h>
 
 #include "mail/header.h"
-#include "proto/milter.h"
+#include "proto/milter_command.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,6 +61,21 @@ check_answer(const struct milter_frame *frame,
 		check_reply(&answer);
 }
 
+static void
+check_command(const struct milter_frame *frame)
+{
+	struct milter_command command;
+	struct milter_macro macro;
+
+	if (milter_command_read(frame, &command, NULL) != 0)
+		return;
+	invariant(str_is_text(command.path) && str_is_text(command.address));
+	invariant(command.kind != MILTER_C_EVENT ||
+	    command.event < MILTER_EVENTS);
+	while (milter_macro_next(&command.rest, &macro))
+		invariant(str_find(macro.name, '\0') == STR_NPOS);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -81,6 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		invariant(used != 0 && used <= in.len);
 		if (milter_negotiated(&frame, &offered, &got, NULL) == 0)
 			agreed = got;
+		check_command(&frame);
 		check_answer(&frame, &agreed, data[1] % MILTER_EVENTS);
 		in = str_sub(in, used, in.len);
 	}
