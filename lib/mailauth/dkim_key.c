@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "mailauth/dkim_key.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -66,6 +68,21 @@ rsa_of(struct str der)
 	return pkey;
 }
 
+/* A modulus of 3072 bits may have an exponent as long, which makes a hundred
+ * signatures cost seconds. */
+static bool
+is_cheap(EVP_PKEY *pkey)
+{
+	BIGNUM *exponent = NULL;
+	bool ok;
+
+	ok = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E,
+	    &exponent) == 1 &&
+	    BN_num_bits(exponent) <= (int)DKIM_RSA_EXPONENT_BITS_MAX;
+	BN_free(exponent);
+	return ok;
+}
+
 static EVP_PKEY *
 ed25519_of(struct str octets)
 {
@@ -82,6 +99,11 @@ set_key(struct dkim_key *key, struct str octets, struct err *err)
 	    ed25519_of(octets);
 	if (key->pkey == NULL)
 		return err_set(err, ERR_SYNTAX, "the key does not parse");
+	if (key->algorithm == DKIM_RSA_SHA256 && !is_cheap(key->pkey)) {
+		dkim_key_fini(key);
+		return err_set(err, ERR_DENIED, "the key's exponent is too "
+		    "large");
+	}
 	key->bits = key->algorithm == DKIM_RSA_SHA256 ?
 	    (unsigned)EVP_PKEY_get_bits(key->pkey) : 256;
 	return 0;

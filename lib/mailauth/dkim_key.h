@@ -21,6 +21,7 @@
 
 #define DKIM_RSA_BITS_MIN 1024U		/* RFC 8301 section 3.2 */
 #define DKIM_RSA_BITS_MAX 8192U
+#define DKIM_RSA_EXPONENT_BITS_MAX 33U	/* what verifying costs */
 
 /* Stored and sent between processes: numbers are never given again. */
 enum dkim_algorithm {

@@ -449,6 +449,25 @@ test_keys(void **state)
 	check(rig, text, MAILAUTH_TEMPERROR, "no answer");
 }
 
+/* An RSA key with an exponent of 41 bits; kept until the end. */
+static EVP_PKEY *
+costly_key(void)
+{
+	static EVP_PKEY *pkey;
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
+	BIGNUM *exponent = NULL;
+
+	assert_int_equal(BN_hex2bn(&exponent, "1000000000f"), 11);
+	assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 1024), 1);
+	assert_int_equal(EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, exponent),
+	    1);
+	assert_int_equal(EVP_PKEY_keygen(ctx, &pkey), 1);
+	BN_free(exponent);
+	EVP_PKEY_CTX_free(ctx);
+	return pkey;
+}
+
 static void
 test_key_forms(void **state)
 {
@@ -474,6 +493,11 @@ test_key_forms(void **state)
 	assert_int_equal(dkim_key_parse(buf_str(&record), &key, NULL),
 	    ERR_SYNTAX);
 	OPENSSL_free(der);
+	/* One that costs more than it may. */
+	buf_reset(&record);
+	assert_int_equal(dkim_key_put_record(costly_key(), &record, NULL), 0);
+	assert_int_equal(dkim_key_parse(buf_str(&record), &key, NULL),
+	    ERR_DENIED);
 	/* The short one is read, and never accepted. */
 	set_keys(rig);
 	check(rig, sign(rig, "short", STR(HEAD "\r\nHello.\r\n")),

@@ -96,6 +96,17 @@ trace_of(struct work *work, const struct queue_rcpt *rcpt)
 	return trace;
 }
 
+/* One for all jobs of the item. */
+static struct str
+grant_of(struct work *work)
+{
+	if (!work->has_grant)
+		work->grant = grants_make(work->env->grant_secret,
+		    work->arena, &work->item);
+	work->has_grant = true;
+	return work->grant;
+}
+
 static struct away *
 away_new(struct work *work, const struct queue_rcpt *rcpt)
 {
@@ -107,8 +118,7 @@ away_new(struct work *work, const struct queue_rcpt *rcpt)
 	away->job.sender = work->item.sender;
 	away->job.trace = trace_of(work, rcpt);
 	away->job.domain = domain_of(rcpt->address);
-	away->job.grant = grants_make(work->env->grant_secret, work->arena,
-	    &work->item);
+	away->job.grant = grant_of(work);
 	away->job.blob_fd = work->blob_fd;
 	away->job.on_result = on_result;
 	away->job.on_done = on_done;

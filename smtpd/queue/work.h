@@ -48,6 +48,8 @@ struct work {
 	deliver_done *done;
 	void *ctx;
 	struct str trace;		/* Return-Path and the item's own */
+	struct str grant;		/* for jobs elsewhere; see away.c */
+	bool has_grant;
 	bool is_junk;			/* so says the verdict */
 
 	/* route.c */
