@@ -9,7 +9,6 @@
 #include "ipc/values.h"
 #include "mail/view.h"
 
-#define READ_OCTETS 65536U
 #define QUESTIONS_MAX 32U
 #define DNS_DEADLINE_MS 12000U
 /* The answer has to travel, and smtpd to read it. */
@@ -40,7 +39,6 @@ struct job_impl {
 	struct loop_timer timer;
 	uint64_t started_ms;
 	uint64_t read_ms;		/* when it was read */
-	char buffer[READ_OCTETS];
 };
 
 /* ---- end ---- */
@@ -246,14 +244,14 @@ read_part(struct job_impl *impl, bool *is_end_r, struct err *err)
 
 	*is_end_r = false;
 	while (total < JOB_STEP_OCTETS) {
-		rc = mail_view_read(&impl->view, impl->at, impl->buffer,
-		    sizeof(impl->buffer), &len, err);
+		rc = mail_view_read(&impl->view, impl->at,
+		    impl->env->buffer, JOB_READ_OCTETS, &len, err);
 		if (rc == 0 && len == 0) {
 			*is_end_r = true;
 			return 0;
 		}
 		if (rc == 0)
-			rc = checks_feed(impl->checks, impl->buffer, len,
+			rc = checks_feed(impl->checks, impl->env->buffer, len,
 			    err);
 		if (rc != 0)
 			return rc;

@@ -27,6 +27,7 @@
 #include "ipc/links.h"
 
 #define JOB_STEP_OCTETS (256U << 10)
+#define JOB_READ_OCTETS 65536U
 
 struct job;
 
@@ -34,6 +35,7 @@ struct job_env {
 	struct loop *loop;
 	struct ipc_link *dnsd;
 	struct str hostname;
+	char *buffer;		/* JOB_READ_OCTETS, for all jobs */
 	bool refuses_spf_fail;
 	struct str arc_trusted;
 	const struct psl *psl;

@@ -25,6 +25,7 @@ struct filterd {
 	size_t clients_len;
 	bool is_paused;
 	bool is_stopping;
+	char buffer[JOB_READ_OCTETS];
 };
 
 /* ---- jobs ---- */
@@ -172,6 +173,7 @@ start(struct child *child, struct err *err)
 	loop_timer_init(&filterd->turn, child->loop, on_turn, filterd);
 	filterd->env = (struct job_env){ .loop = child->loop,
 	    .dnsd = child_link(child, "dnsd"),
+	    .buffer = filterd->buffer,
 	    .wants_turn = on_wants_turn, .done = on_done, .ctx = filterd };
 	read_config(filterd);
 	return 0;
