@@ -30,6 +30,7 @@ static const struct key keys[] = {
 #define LISTENERS_MAX 64
 #define ADDRESSES_MAX 16
 #define ROUTES_MAX 1000
+#define MACROS_OCTETS_MAX 250
 
 struct config {
 	cfg_t *cfg;
@@ -247,14 +248,21 @@ is_milter_address(struct str text)
 	    str_to_u64(rest, 65535, &port) == 0 && port != 0;
 }
 
+static bool
+is_word(const char *text)
+{
+	return text[0] != '\0' && str_find(str_of(text), ' ') == STR_NPOS &&
+	    str_is_printable(str_of(text));
+}
+
 static int
 check_milter(cfg_t *cfg, cfg_opt_t *opt)
 {
 	cfg_t *sec = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
 	static const char *const times[] = { "connect_timeout",
 	    "command_timeout", "message_timeout" };
+	size_t i, octets = 0;
 	uint64_t seconds;
-	size_t i;
 
 	if (!is_milter_address(str_of(cfg_getstr(sec, "address")))) {
 		cfg_error(cfg, "milter %s: address = \"%s\": want "
@@ -269,6 +277,16 @@ check_milter(cfg_t *cfg, cfg_opt_t *opt)
 		    cfg_getstr(sec, "unavailable"));
 		return -1;
 	}
+	for (i = 0; i < cfg_size(sec, "macros"); i++)
+		octets += strlen(cfg_getnstr(sec, "macros", (unsigned)i)) + 1;
+	for (i = 0; i < cfg_size(sec, "macros"); i++)
+		if (!is_word(cfg_getnstr(sec, "macros", (unsigned)i)) ||
+		    octets > MACROS_OCTETS_MAX) {
+			cfg_error(cfg, "milter %s: macros = ...: want names "
+			    "without blanks, %d octets in all",
+			    cfg_title(sec), MACROS_OCTETS_MAX);
+			return -1;
+		}
 	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		if (config_parse_time(str_of(cfg_getstr(sec, times[i])),
 		    &seconds) != 0 || seconds == 0 || seconds > 3600) {
@@ -277,8 +295,7 @@ check_milter(cfg_t *cfg, cfg_opt_t *opt)
 			    cfg_getstr(sec, times[i]));
 			return -1;
 		}
-	if (str_find(str_of(cfg_title(sec)), ' ') != STR_NPOS ||
-	    !str_is_printable(str_of(cfg_title(sec))) ||
+	if (!is_word(cfg_title(sec)) ||
 	    cfg_opt_size(opt) > CONFIG_MILTERS_MAX) {
 		cfg_error(cfg, "milter %s: want a name without blanks, and at "
 		    "most %d of them", cfg_title(sec), CONFIG_MILTERS_MAX);
@@ -377,6 +394,7 @@ parse(const char *path, struct err *err)
 		CFG_STR("command_timeout", "30s", CFGF_NONE),
 		CFG_STR("message_timeout", "120s", CFGF_NONE),
 		CFG_STR("unavailable", "tempfail", CFGF_NONE),
+		CFG_STR_LIST("macros", no_milters, CFGF_NONE),
 		CFG_END(),
 	};
 	static cfg_opt_t route_opts[] = {
@@ -469,6 +487,7 @@ take_milter(struct config *config, cfg_t *sec)
 	m->name = cfg_title(sec);
 	m->address = cfg_getstr(sec, "address");
 	m->unavailable = cfg_getstr(sec, "unavailable");
+	m->macros = join(config->arena, sec, "macros");
 	(void)config_parse_time(str_of(cfg_getstr(sec, "connect_timeout")),
 	    &m->connect_s);
 	(void)config_parse_time(str_of(cfg_getstr(sec, "command_timeout")),
@@ -623,10 +642,11 @@ slice_milters(const struct config *config, struct buf *lines)
 
 	for (i = 0; i < config->milters_len; i++) {
 		m = &config->milters[i];
-		buf_addf(lines, "milter.%s=%llu %llu %llu %s\n", m->name,
+		buf_addf(lines, "milter.%s=%llu %llu %llu %s %s\n", m->name,
 		    (unsigned long long)m->connect_s,
 		    (unsigned long long)m->command_s,
-		    (unsigned long long)m->message_s, m->unavailable);
+		    (unsigned long long)m->message_s, m->unavailable,
+		    m->macros);
 	}
 	for (i = 0; i < config->listeners_len; i++)
 		buf_addf(lines, "milters.%s=%s\n", config->listeners[i].name,
@@ -656,25 +676,6 @@ config_slice(const struct config *config, const char *program,
 		slice_milters(config, lines);
 }
 
-static void
-print_milters(const struct config *config, struct buf *text)
-{
-	const struct config_milter *m;
-	size_t i;
-
-	for (i = 0; i < config->milters_len; i++) {
-		m = &config->milters[i];
-		buf_addf(text, "milter %s {\n\taddress = \"%s\"\n"
-		    "\tconnect_timeout = \"%llus\"\n"
-		    "\tcommand_timeout = \"%llus\"\n"
-		    "\tmessage_timeout = \"%llus\"\n"
-		    "\tunavailable = \"%s\"\n}\n", m->name, m->address,
-		    (unsigned long long)m->connect_s,
-		    (unsigned long long)m->command_s,
-		    (unsigned long long)m->message_s, m->unavailable);
-	}
-}
-
 /* milters = {"a", "b"} */
 static void
 print_words(struct buf *text, const char *name, const char *words)
@@ -689,6 +690,27 @@ print_words(struct buf *text, const char *name, const char *words)
 		between = ", ";
 	}
 	buf_add_cstr(text, "}\n");
+}
+
+static void
+print_milters(const struct config *config, struct buf *text)
+{
+	const struct config_milter *m;
+	size_t i;
+
+	for (i = 0; i < config->milters_len; i++) {
+		m = &config->milters[i];
+		buf_addf(text, "milter %s {\n\taddress = \"%s\"\n"
+		    "\tconnect_timeout = \"%llus\"\n"
+		    "\tcommand_timeout = \"%llus\"\n"
+		    "\tmessage_timeout = \"%llus\"\n"
+		    "\tunavailable = \"%s\"\n", m->name, m->address,
+		    (unsigned long long)m->connect_s,
+		    (unsigned long long)m->command_s,
+		    (unsigned long long)m->message_s, m->unavailable);
+		print_words(text, "macros", m->macros);
+		buf_add_cstr(text, "}\n");
+	}
 }
 
 static void
@@ -758,9 +780,10 @@ config_document(struct buf *text)
 	    "# milters = {\"NAME\", ...} (protocol smtp or submission) ask it\n"
 	    "# about each session, in the order of that list. address:\n"
 	    "# unix:/PATH or ADDRESS@PORT; unavailable: what is done with mail\n"
-	    "# when it does not answer: tempfail, accept, reject, quarantine.\n"
+	    "# when it does not answer: tempfail, accept, reject, quarantine;\n"
+	    "# macros: names told beside the usual ones, unless it chooses.\n"
 	    "#milter NAME {\n#\taddress = \"127.0.0.1@8891\"\n"
 	    "#\tconnect_timeout = \"30s\"\n#\tcommand_timeout = \"30s\"\n"
 	    "#\tmessage_timeout = \"120s\"\n#\tunavailable = \"tempfail\""
-	    "\n#}\n");
+	    "\n#\tmacros = {}\n#}\n");
 }

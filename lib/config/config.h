@@ -40,6 +40,7 @@ struct config_milter {
 	uint64_t command_s;
 	uint64_t message_s;
 	const char *unavailable;	/* tempfail, accept, reject, quarantine */
+	const char *macros;	/* told beside the usual ones */
 };
 
 #define CONFIG_MILTERS_MAX 16

@@ -91,7 +91,8 @@ test_milters(void **state)
 	    " path = \"x\"\n milters = {\"b\", \"a\"}\n}\n"
 	    "milter a {\n address = \"unix:/run/a\"\n}\n"
 	    "milter b {\n address = \"::1@8891\"\n"
-	    " command_timeout = \"1m\"\n unavailable = \"accept\"\n}\n");
+	    " command_timeout = \"1m\"\n unavailable = \"accept\"\n"
+	    " macros = {\"i\", \"{client_port}\"}\n}\n");
 	/* As it was written, and as it is printed. */
 	for (round = 0; round < 2; round++) {
 		buf_add_char(&buf, '\0');
@@ -104,8 +105,9 @@ test_milters(void **state)
 		buf_reset(&buf);
 		config_slice(config, "smtpd", &buf);
 		assert_true(str_find_str(buf_str(&buf), STR(
-		    "milter.a=30 30 120 tempfail\n"
-		    "milter.b=30 60 120 accept\nmilters.mx=b a\n")) !=
+		    "milter.a=30 30 120 tempfail \n"
+		    "milter.b=30 60 120 accept i {client_port}\n"
+		    "milters.mx=b a\n")) !=
 		    STR_NPOS);
 		buf_reset(&buf);
 		config_slice(config, "relay", &buf);
@@ -143,6 +145,8 @@ test_bad(void **state)
 		    " unavailable = \"maybe\"\n}\n", "want tempfail, accept" },
 		{ "milter x {\n address = \"127.0.0.1@1\"\n"
 		    " message_timeout = \"0\"\n}\n", "want a time" },
+		{ "milter x {\n address = \"127.0.0.1@1\"\n"
+		    " macros = {\"a b\"}\n}\n", "names without blanks" },
 		{ "listener l {\n protocol = \"smtp\"\n path = \"x\"\n"
 		    " milters = {\"y\"}\n}\n", "no milter y" },
 		{ "listener l {\n protocol = \"lmtp\"\n path = \"x\"\n"

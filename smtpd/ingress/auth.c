@@ -144,6 +144,8 @@ auth_begin(struct session *session, const struct smtp_command *cmd)
 		buf_fini(&initial);
 		return;
 	}
+	(void)snprintf(session->mechanism, sizeof(session->mechanism), "%.*s",
+	    STR_FMT(cmd->arg));
 	out = ipc_begin(child_link(session->ingress->child, "authd"),
 	    AUTH_START);
 	ipc_put_u64(out, session->id);

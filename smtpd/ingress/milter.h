@@ -31,6 +31,7 @@ struct milter_settings {
 	uint64_t command_ms;
 	uint64_t message_ms;
 	enum milter_absent absent;
+	char macros[256];	/* told at each stage, beside the usual ones */
 };
 
 struct milter;

@@ -60,7 +60,8 @@ value_user(struct milters *milters)
 static struct str
 value_auth(struct milters *milters)
 {
-	return str_of(milters->session->account != 0 ? "PLAIN" : "");
+	return str_of(milters->session->account != 0 ?
+	    milters->session->mechanism : "");
 }
 
 /* Without its brackets. */
@@ -76,6 +77,15 @@ value_sender(struct milters *milters)
 	return milters->session->tx.sender;
 }
 
+static struct str
+value_port(struct milters *milters)
+{
+	uint16_t port = conn_remote_port(milters->session->conn);
+
+	(void)snprintf(milters->port, sizeof(milters->port), "%u", port);
+	return str_of(port != 0 ? milters->port : "");
+}
+
 #define AT(stage) (1U << MILTER_S_##stage)
 
 static const struct {
@@ -87,6 +97,7 @@ static const struct {
 	{ "v", AT(CONNECT), value_version },
 	{ "_", AT(CONNECT), value_client },
 	{ "{client_addr}", AT(CONNECT), value_client },
+	{ "{client_port}", 0, value_port },
 	{ "{daemon_name}", AT(CONNECT), value_listener },
 	{ "{tls_version}", AT(HELO), value_tls },
 	{ "{cipher}", AT(HELO), value_cipher },
@@ -138,7 +149,9 @@ milters_put_macros(struct milter_slot *slot, enum milter_event event)
 		if (agreed->symbols[stage].p != NULL ?
 		    !is_chosen(agreed->symbols[stage],
 		    str_of(macros[i].name)) :
-		    (macros[i].stages & 1U << stage) == 0)
+		    (macros[i].stages & 1U << stage) == 0 &&
+		    !is_chosen(str_of(slot->settings.macros),
+		    str_of(macros[i].name)))
 			continue;
 		if (macros[i].value == value_path &&
 		    event != MILTER_E_RCPT)
@@ -482,7 +495,7 @@ milters_reset(struct milters *milters)
 
 /* ---- life ---- */
 
-/* "30 30 120 tempfail" */
+/* "30 30 120 tempfail {macro} {macro}" */
 static void
 read_settings(struct child *child, struct milter_settings *settings)
 {
@@ -502,8 +515,11 @@ read_settings(struct child *child, struct milter_settings *settings)
 			return;
 		*times[i] *= 1000;
 	}
+	word = str_cut(rest, ' ', &rest);
+	(void)snprintf(settings->macros, sizeof(settings->macros), "%.*s",
+	    STR_FMT(rest));
 	for (i = 0; i < sizeof(absents) / sizeof(absents[0]); i++)
-		if (str_eq(rest, absents[i]))
+		if (str_eq(word, absents[i]))
 			settings->absent = (enum milter_absent)i;
 }
 

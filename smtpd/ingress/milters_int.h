@@ -31,6 +31,7 @@ struct milters {
 	struct milters_result result;
 	bool is_discarded;
 	char quarantine[300];
+	char port[8];
 	char id[48];		/* of the transaction, for macro i */
 
 	/* milter_message.c */

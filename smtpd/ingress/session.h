@@ -104,6 +104,7 @@ struct session {
 	bool has_ehlo;		/* EHLO or LHLO, not HELO */
 	uint64_t account;	/* 0: not authenticated */
 	char user[256];
+	char mechanism[32];	/* of AUTH, as the client wrote it */
 
 	enum auth_state auth;
 	bool has_auth_started;	/* authd knows of an exchange */

@@ -53,7 +53,8 @@ class Filter(Milter.Base):
     def envfrom(self, sender, *params):
         self.sender, self.octets, self.todo = sender, 0, []
         self.say("mail", sender, *params, "i=" + str(bool(self.getsymval("i"))),
-                 "auth=" + str(self.getsymval("{auth_authen}")))
+                 "auth=" + str(self.getsymval("{auth_authen}")), "by=" + str(self.getsymval("{auth_type}")),
+                 "port=" + str(self.getsymval("{client_port}")))
         return self.act(sender, "mail")
 
     def envrcpt(self, recipient, *params):

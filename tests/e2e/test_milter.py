@@ -82,7 +82,7 @@ def add_milters(hk, milters, listeners):
     for name, (address, settings) in milters.items():
         lines = "".join(f'\t{key} = "{value}"\n' for key, value in settings.items())
         text += f'milter {name} {{\n\taddress = "{address}"\n{lines}}}\n'
-    path.write_text(text)
+    path.write_text(text.replace("macros = \"{client_port}\"", "macros = {\"{client_port}\"}"))
 
 
 def instance(milters, listeners, **config):
@@ -113,7 +113,8 @@ def filters():
 @pytest.fixture(scope="module")
 def hk(filters):
     quick = {"command_timeout": "3s", "message_timeout": "2s", "connect_timeout": "2s"}
-    hk = instance({name: (it.address, quick) for name, it in filters.items()},
+    hk = instance({name: (it.address, {**quick, "macros": "{client_port}"} if name == "main" else quick)
+                   for name, it in filters.items()},
                   {"smtp": ["main"], "submission": ["quiet", "skip", "bare"], "smtps": ["quiet"]})
     yield hk
     hk.assert_clean_log()
@@ -154,7 +155,8 @@ def test_what_the_filter_hears(hk, filters):
     words = [line.split()[0] for line in lines if not line.startswith(("header", "body"))]
     assert words == ["connect", "helo", "mail", "rcpt", "data", "eoh", "eom", "close"], lines
     assert "j=mail.example.test" in lines[0] and "daemon=smtp" in lines[0] and "127.0.0.1" in lines[0]
-    assert "i=True" in [x for x in lines if x.startswith("mail")][0]
+    mail, = [x for x in lines if x.startswith("mail")]
+    assert "i=True" in mail and "by=None" in mail and re.search(r"port=\d+$", mail), mail
     assert "rcpt <alice@example.test> addr=alice@example.test" in lines
     assert "header X-Folded 'a\\n\\t b'" in lines and "header X-Blank ''" in lines and "header Subject 'heard'" in lines
     assert sum(int(x.split()[1]) for x in lines if x.startswith("body")) == len(big) * 2000
@@ -340,7 +342,8 @@ def test_several_filters_in_turn(hk, filters):
     assert [x for x in skip if x.startswith("header X-Top")] and len([x for x in bare if "X-Top" in x]) == 2
     assert len([x for x in quiet if x.startswith("body")]) > 1 and len([x for x in skip if x.startswith("body")]) == 1
     assert not [x for x in bare if x.split()[0] in ("helo", "data", "body", "eoh")]
-    assert "auth=bob@example.test" in [x for x in quiet if x.startswith("mail")][-1]
+    mail = [x for x in quiet if x.startswith("mail")][-1]
+    assert re.search(r"auth=bob@example.test by=[A-Z0-9-]+ port=None$", mail), mail
 
 
 # ---- filters that fail ----
