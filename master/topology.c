@@ -16,6 +16,7 @@ const struct program programs[] = {
 	{ "dnsd", NULL, NULL, 0, 3 },
 	{ "fetchd", NULL, NULL, 0, 3 },
 	{ "filterd", "workers_filterd", NULL, 0, 3 },
+	{ "scand", NULL, NULL, 0, 3 },
 	{ "queued", NULL, NULL, 0, 1 },
 	{ "mboxd", NULL, NULL, 0, 2 },
 	{ "relay", "workers_relay", NULL, 0, 0 },
@@ -61,6 +62,7 @@ const struct program_link program_links[] = {
 	{ "fetchd", "dnsd", "dns" },
 	{ "filterd", "dnsd", "dns" },
 	{ "milterd", "filterd", "filter" },
+	{ "filterd", "scand", "scan" },
 	{ "relay", "queued", "relay" },
 	{ "relay", "dnsd", "dns" },
 	{ "relay", "fetchd", "fetch" },
@@ -94,6 +96,9 @@ static const struct folder folders[] = {
 	{ "data/queue", "_hikyaku-queued", "_hikyaku-blobd", 02770 },
 	{ "data/queue/b", "_hikyaku-queued", "_hikyaku-blobd", 02770 },
 	{ "data/accounts", "_hikyaku-mboxd", "_hikyaku-blobd", 02770 },
+	{ "data/scan", NULL, NULL, 0755 },
+	{ "data/scan/signatures", NULL, NULL, 0755 },
+	{ "data/scan/unpack", NULL, NULL, 0755 },
 	{ "data/empty", NULL, NULL, 0555 },
 };
 

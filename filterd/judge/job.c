@@ -36,6 +36,13 @@ struct job_impl {
 	size_t questions_len;
 	size_t asked;
 	bool is_late;
+	bool is_checked;		/* checks are done, or there are none */
+	bool is_scanning;		/* scand has not answered */
+	bool is_scanned;
+	uint32_t scan;			/* the call */
+	enum scan_result virus;
+	struct str virus_name;
+	uint64_t scan_ms;
 	struct loop_timer timer;
 	uint64_t started_ms;
 	uint64_t read_ms;		/* when it was read */
@@ -53,6 +60,8 @@ job_free(struct job *job)
 
 	list_each(question, tmp, &impl->questions, struct question, node)
 		ipc_cancel(env->dnsd, question->call);
+	if (impl->is_scanning)
+		ipc_cancel(env->scand, impl->scan);
 	loop_timer_fini(&impl->timer);
 	checks_free(&impl->checks);
 	answers_free(&impl->answers);
@@ -107,10 +116,15 @@ log_verdict(struct job_impl *impl, const struct verdict *verdict)
 	    EV_STR(dkim, results_text(impl, verdict, "dkim")),
 	    EV_STR(dmarc, results_text(impl, verdict, "dmarc")),
 	    EV_STR(arc, results_text(impl, verdict, "arc")),
+	    EV_CSTR(virus, !verdict->is_scanned ? "" :
+	    verdict->virus == SCAN_CLEAN ? "clean" :
+	    arena_cstr(impl->arena, verdict->virus_name)),
 	    EV_U64(size, impl->view.blob_size),
 	    EV_U64(count, impl->asked),
-	    EV_U64(read_ms, impl->read_ms - impl->started_ms),
-	    EV_U64(dns_ms, now - impl->read_ms),
+	    EV_U64(read_ms, impl->checks != NULL ?
+	    impl->read_ms - impl->started_ms : 0),
+	    EV_U64(dns_ms, impl->checks != NULL ? now - impl->read_ms : 0),
+	    EV_U64(scan_ms, impl->scan_ms),
 	    EV_U64(ms, now - impl->started_ms));
 }
 
@@ -122,10 +136,17 @@ answer(struct job *job)
 	struct ipc_out *out;
 	struct buf buf;
 
-	if (impl->checks != NULL) {
+	if (impl->checks != NULL)
 		checks_verdict(impl->checks, &verdict);
-		log_verdict(impl, &verdict);
+	if (impl->is_scanned) {
+		verdict.is_scanned = true;
+		verdict.virus = impl->virus;
+		verdict.virus_name = impl->virus_name;
+		virus_judge(&impl->env->virus, &impl->envelope, impl->arena,
+		    &verdict);
 	}
+	if (verdict.is_judged || verdict.is_scanned)
+		log_verdict(impl, &verdict);
 	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
 	verdict_encode(&verdict, &buf);
 	out = ipc_reply_begin(impl->req);
@@ -133,6 +154,52 @@ answer(struct job *job)
 	ipc_reply_end(out, -1);
 	buf_fini(&buf);
 	job_free(job);
+}
+
+/* All but the scan is done. */
+static void
+checked(struct job *job)
+{
+	job->impl->is_checked = true;
+	if (!job->impl->is_scanning)
+		answer(job);
+}
+
+/* ---- the scan ---- */
+
+static void
+on_scanned(void *ctx, int code, struct ipc_in *in)
+{
+	struct job *job = ctx;
+	struct job_impl *impl = job->impl;
+	uint64_t result;
+
+	impl->is_scanning = false;
+	impl->scan_ms = when_mono_ms() - impl->started_ms;
+	if (code != 0) {
+		job_abort(job, "nobody could look at its content");
+		return;
+	}
+	result = ipc_get_u64(in);
+	impl->virus = result < SCAN_RESULTS ? (enum scan_result)result :
+	    SCAN_LIMIT;
+	impl->virus_name = arena_str(impl->arena, ipc_get_str(in));
+	impl->is_scanned = true;
+	if (impl->is_checked)
+		answer(job);
+}
+
+static void
+ask_scand(struct job *job, uint64_t deadline_ms)
+{
+	struct job_impl *impl = job->impl;
+	struct ipc_out *out = ipc_begin(impl->env->scand, SCAN_MESSAGE);
+
+	ipc_put_u64(out, deadline_ms - MARGIN_MS);
+	ipc_put_u64(out, impl->view.blob_size);
+	impl->is_scanning = true;
+	impl->scan = ipc_call(out, impl->view.fd, deadline_ms -
+	    impl->started_ms, on_scanned, job);
 }
 
 /* ---- the DNS ---- */
@@ -227,7 +294,7 @@ go_on(struct job *job)
 	while (impl->questions_len == 0) {
 		if (checks_run(impl->checks, impl->answers) ==
 		    MAILAUTH_DONE) {
-			answer(job);
+			checked(job);
 			return;
 		}
 		ask_wanted(job);
@@ -270,7 +337,7 @@ job_step(struct job *job)
 
 	list_del(&job->turn);
 	if (impl->checks == NULL) {
-		answer(job);
+		checked(job);
 		return;
 	}
 	if (read_part(impl, &is_end, &err) != 0) {
@@ -294,10 +361,14 @@ on_late(void *arg)
 	struct question *question, *tmp;
 
 	impl->is_late = true;
-	if (impl->read_ms == 0) {
-		job_abort(job, "not read in time");
+	if (impl->is_scanning || (impl->checks != NULL &&
+	    impl->read_ms == 0)) {
+		job_abort(job, impl->is_scanning ?
+		    "not looked at in time" : "not read in time");
 		return;
 	}
+	if (impl->is_checked || impl->checks == NULL)
+		return;
 	list_each(question, tmp, &impl->questions, struct question, node) {
 		ipc_cancel(impl->env->dnsd, question->call);
 		list_del(&question->node);
@@ -373,6 +444,8 @@ job_new(const struct job_env *env, struct ipc_req *req, struct ipc_in *in)
 		impl->checks = checks_new(&impl->envelope, impl->arena);
 		impl->answers = answers_new();
 	}
+	if (env->scand != NULL)
+		ask_scand(job, deadline_ms);
 	env->wants_turn(env->ctx, job);
 	return job;
 }

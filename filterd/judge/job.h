@@ -8,6 +8,8 @@
  * QUESTIONS_MAX at a time, and runs them again when the answers are there.
  * At the end it answers with the verdict and logs how long each part took.
  *
+ * Beside that scand looks at the content; there is no verdict without it.
+ *
  * The hard case: the deadline comes first. What the DNS has not answered by
  * then counts as a failure of the DNS, so that there is a verdict in time
  * (temperror), which is more than none. A message that was not even read by
@@ -24,6 +26,7 @@
 #define JUDGE_JOB_H
 
 #include "base/list.h"
+#include "filterd/judge/virus.h"
 #include "ipc/links.h"
 
 #define JOB_STEP_OCTETS (256U << 10)
@@ -34,6 +37,8 @@ struct job;
 struct job_env {
 	struct loop *loop;
 	struct ipc_link *dnsd;
+	struct ipc_link *scand;		/* NULL: content is not looked at */
+	struct virus_policy virus;
 	struct str hostname;
 	char *buffer;		/* JOB_READ_OCTETS, for all jobs */
 	bool refuses_spf_fail;

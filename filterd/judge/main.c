@@ -141,6 +141,11 @@ read_config(struct filterd *filterd)
 	filterd->env.psl = wants_list(child) ? filterd->psl : NULL;
 	filterd->env.refuses_spf_fail = child_config_u64(child,
 	    "spf_fail_refuse", 0) != 0;
+	filterd->env.scand = child_config_u64(child, "virus", 1) != 0 ?
+	    child_link(child, "scand") : NULL;
+	virus_policy_read(&filterd->env.virus,
+	    child_config(child, "virus_encrypted", "deliver"),
+	    child_config(child, "virus_unscannable", "deliver"));
 }
 
 static int
@@ -201,6 +206,7 @@ main(int argc, char **argv)
 {
 	static const struct child_call calls[] = {
 		{ .server = "dnsd", .proto = &ipc_dns },
+		{ .server = "scand", .proto = &ipc_scan },
 		{ .server = NULL },
 	};
 	static ipc_handler *const handlers[] = { [FILTER_JUDGE] = on_judge };

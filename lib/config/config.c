@@ -9,7 +9,7 @@
 #include "io/netaddr.h"
 
 enum type { TEXT, SIZE, TIME, COUNT, FLAG, DAYS, LEVEL, SANDBOX, POLICY,
-	ABSENT, ORGANIZATION };
+	ABSENT, ORGANIZATION, TREATMENT };
 
 struct key {
 	const char *name;
@@ -154,6 +154,11 @@ parse_value(const struct key *key, const char *value, uint64_t *number_r,
 	case ABSENT:
 		*want_r = "tempfail or accept";
 		rc = is_one_of(value, "tempfail accept") ? 0 : ERR_SYNTAX;
+		break;
+	case TREATMENT:
+		*want_r = "deliver, quarantine or refuse";
+		rc = is_one_of(value, "deliver quarantine refuse") ? 0 :
+		    ERR_SYNTAX;
 		break;
 	case ORGANIZATION:
 		*want_r = "walk or list";

@@ -8,7 +8,8 @@
 #define SECTION_HEAD 3U
 #define ENHANCED_MAX 11U
 
-enum tag { TAG_ACTION = 1, TAG_REASON = 2, TAG_AUTH = 3, TAG_JUDGED = 4 };
+enum tag { TAG_ACTION = 1, TAG_REASON = 2, TAG_AUTH = 3, TAG_JUDGED = 4,
+	TAG_VIRUS = 5 };
 
 /* What the client hears goes by the action: the class of its codes. */
 static const struct {
@@ -38,6 +39,18 @@ const char *
 verdict_action_name(enum verdict_action action)
 {
 	return actions[action].name;
+}
+
+const char *
+verdict_scan_name(enum scan_result result)
+{
+	static const char *const names[SCAN_RESULTS] = {
+		[SCAN_CLEAN] = "clean", [SCAN_ENCRYPTED] = "encrypted",
+		[SCAN_LIMIT] = "unscannable", [SCAN_INFECTED] = "infected",
+		[SCAN_CRASHED] = "crashed",
+	};
+
+	return names[result];
 }
 
 const char *
@@ -129,6 +142,12 @@ verdict_encode(const struct verdict *verdict, struct buf *out)
 	}
 	if (verdict->is_judged)
 		section_end(out, section_begin(out, TAG_JUDGED));
+	if (verdict->is_scanned) {
+		at = section_begin(out, TAG_VIRUS);
+		buf_add_char(out, (char)verdict->virus);
+		put_text(out, verdict->virus_name, VERDICT_TEXT_MAX);
+		section_end(out, at);
+	}
 	for (i = 0; i < verdict->auth_len && i < VERDICT_AUTH_MAX; i++) {
 		before = out->len;
 		put_auth(out, &verdict->auth[i]);
@@ -276,6 +295,19 @@ read_judged(struct reader *reader, struct arena *arena,
 	verdict->is_judged = true;
 }
 
+static void
+read_virus(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	unsigned result = get_u8(reader);
+
+	verdict->virus_name = get_text(reader, VERDICT_TEXT_MAX, arena);
+	/* Of a newer writer: whatever it is, it is not clean. */
+	verdict->virus = result < SCAN_RESULTS ? (enum scan_result)result :
+	    SCAN_LIMIT;
+	verdict->is_scanned = true;
+}
+
 static const struct {
 	void (*read)(struct reader *reader, struct arena *arena,
 	    struct verdict *verdict);
@@ -285,6 +317,7 @@ static const struct {
 	[TAG_REASON] = { read_reason, true },
 	[TAG_AUTH] = { read_auth, false },
 	[TAG_JUDGED] = { read_judged, true },
+	[TAG_VIRUS] = { read_virus, true },
 };
 
 #define SECTIONS_LEN (sizeof(sections) / sizeof(sections[0]))
@@ -350,6 +383,18 @@ add_result(struct authres_list *list, const struct verdict_auth *auth)
 	authres_prop(authres, "header.b", auth->signature);
 }
 
+/* What nobody could look into says so; the name is printable. */
+static void
+put_virus(const struct verdict *verdict, struct buf *out)
+{
+	if (!verdict->is_scanned || verdict->virus == SCAN_CLEAN)
+		return;
+	buf_addf(out, "X-Hikyaku-Scan: %s; ",
+	    verdict_scan_name(verdict->virus));
+	smtp_put_one_line(out, verdict->virus_name, VERDICT_TEXT_MAX);
+	buf_add_cstr(out, "\r\n");
+}
+
 void
 verdict_put_fields(const struct verdict *verdict, struct str authserv_id,
     struct buf *out)
@@ -357,6 +402,7 @@ verdict_put_fields(const struct verdict *verdict, struct str authserv_id,
 	struct authres_list list = { .authserv_id = authserv_id };
 	size_t i;
 
+	put_virus(verdict, out);
 	if (!verdict->is_judged)
 		return;
 	for (i = 0; i < verdict->auth_len; i++)

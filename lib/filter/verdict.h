@@ -26,6 +26,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "ipc/values.h"
 #include "mailauth/result.h"
 
 #define VERDICT_OCTETS_MAX 4096U
@@ -72,6 +73,9 @@ struct verdict {
 	struct verdict_auth *auth;	/* by weight: the last may be left out */
 	size_t auth_len;
 	bool is_judged;		/* senders' identities were looked at */
+	bool is_scanned;	/* its content was looked at */
+	enum scan_result virus;
+	struct str virus_name;	/* empty when clean */
 };
 
 /* Append at most VERDICT_OCTETS_MAX octets. Texts become one line of UTF-8. */
@@ -82,6 +86,9 @@ int verdict_decode(struct str in, struct arena *arena,
 
 /* "deliver", "junk", ... */
 const char *verdict_action_name(enum verdict_action action);
+
+/* "clean", "infected", ... */
+const char *verdict_scan_name(enum scan_result result);
 
 /* "spf", "dkim", ... */
 const char *verdict_method_name(enum verdict_method method);

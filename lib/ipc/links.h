@@ -58,6 +58,12 @@ enum ipc_hash_request {
 enum ipc_filter_request {
 #include "ipc/filter.def"
 };
+enum ipc_scan_request {
+#include "ipc/scan.def"
+};
+enum ipc_scanner_request {
+#include "ipc/scanner.def"
+};
 
 #undef IPC_REQ
 #undef IPC_NOTE
@@ -79,6 +85,8 @@ extern const struct ipc_proto ipc_dns;
 extern const struct ipc_proto ipc_fetch;
 extern const struct ipc_proto ipc_relay;
 extern const struct ipc_proto ipc_filter;
+extern const struct ipc_proto ipc_scan;
+extern const struct ipc_proto ipc_scanner;
 
 /* All of them, for documentation and fuzzing; ends with NULL. */
 extern const struct ipc_proto *const ipc_protos[];

@@ -30,6 +30,16 @@ enum filter_flag {
 	FILTER_F_DMARC_MARK = 2,	/* as DIR_F_DMARC_MARK */
 };
 
+/* SCAN_MESSAGE, SCANNER_SCAN: the weightiest of all that was found */
+enum scan_result {
+	SCAN_CLEAN = 0,
+	SCAN_ENCRYPTED = 1,	/* an archive or a document nobody can open */
+	SCAN_LIMIT = 2,		/* too deep, too many, too long: not looked at */
+	SCAN_INFECTED = 3,
+	SCAN_CRASHED = 4,	/* it ended the scanner, twice */
+	SCAN_RESULTS
+};
+
 /* DIR_ROUTE */
 enum dir_route {
 	DIR_R_ACCOUNT = 0,	/* deliver to account */

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: ISC */
+#include "filterd/virus/engine.h"
+
+#include <clamav.h>
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+
+#define PCRE_MATCH_MAX 100000
+#define PCRE_DEPTH_MAX 2000
+#define TEST_MS 10000
+
+struct engine {
+	struct cl_engine *cl;
+};
+
+/* ---- loading ---- */
+
+/* What libclamav would write to stderr, one line of text. */
+static void
+on_message(enum cl_msg severity, const char *whole, const char *message,
+    void *ctx)
+{
+	struct str text = str_trim(str_sub(str_of(message), 0, 500));
+
+	(void)whole;
+	(void)ctx;
+	if (!str_is_text(text))
+		text = STR("(a message that is no text)");
+	if (severity == CL_MSG_ERROR)
+		ev_warn(NULL, "scan.engine.warns", EV_STR(detail, text));
+	else
+		ev_debug(NULL, "scan.engine.says", EV_STR(detail, text));
+}
+
+static int
+set_limits(struct cl_engine *cl, struct err *err)
+{
+	static const struct {
+		enum cl_engine_field field;
+		long long value;
+	} limits[] = {
+		{ CL_ENGINE_MAX_SCANSIZE, ENGINE_SCAN_OCTETS_MAX },
+		{ CL_ENGINE_MAX_FILESIZE, ENGINE_SCAN_OCTETS_MAX },
+		{ CL_ENGINE_MAX_RECURSION, ENGINE_DEPTH_MAX },
+		{ CL_ENGINE_MAX_FILES, ENGINE_FILES_MAX },
+		{ CL_ENGINE_PCRE_MATCH_LIMIT, PCRE_MATCH_MAX },
+		{ CL_ENGINE_PCRE_RECMATCH_LIMIT, PCRE_DEPTH_MAX },
+	};
+	size_t i;
+	cl_error_t rc;
+
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		rc = cl_engine_set_num(cl, limits[i].field, limits[i].value);
+		if (rc != CL_SUCCESS)
+			return err_set(err, ERR_TEMP, "libclamav: %s",
+			    cl_strerror(rc));
+	}
+	return 0;
+}
+
+struct engine *
+engine_load(const char *folder, uint64_t *signatures_r, struct err *err)
+{
+	struct engine *engine;
+	unsigned count = 0;
+	cl_error_t rc;
+
+	cl_set_clcb_msg(on_message);
+	rc = cl_init(CL_INIT_DEFAULT);
+	engine = calloc(1, sizeof(*engine));
+	invariant(engine != NULL);
+	engine->cl = rc == CL_SUCCESS ? cl_engine_new() : NULL;
+	if (engine->cl == NULL) {
+		err_set(err, ERR_TEMP, "libclamav: %s", cl_strerror(rc));
+	} else if (set_limits(engine->cl, err) == 0) {
+		rc = cl_load(folder, engine->cl, &count, CL_DB_STDOPT);
+		if (rc == CL_SUCCESS && count != 0)
+			rc = cl_engine_compile(engine->cl);
+		if (rc != CL_SUCCESS)
+			err_set(err, ERR_CORRUPT, "signatures: %s",
+			    cl_strerror(rc));
+		else if (count == 0)
+			err_set(err, ERR_NOTFOUND, "no signatures in %s",
+			    folder);
+	}
+	if (err->code != 0)
+		engine_free(&engine);
+	*signatures_r = count;
+	return engine;
+}
+
+void
+engine_free(struct engine **engine)
+{
+	if (*engine == NULL)
+		return;
+	if ((*engine)->cl != NULL)
+		(void)cl_engine_free((*engine)->cl);
+	free(*engine);
+	*engine = NULL;
+}
+
+int
+engine_use_folder(struct engine *engine, const char *folder, struct err *err)
+{
+	cl_error_t rc = cl_engine_set_str(engine->cl, CL_ENGINE_TMPDIR,
+	    folder);
+
+	return rc == CL_SUCCESS ? 0 : err_set(err, ERR_TEMP, "libclamav: %s",
+	    cl_strerror(rc));
+}
+
+/* ---- scanning ---- */
+
+static void
+put_name(struct finding *finding, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ENGINE_NAME_MAX && name[i] != '\0'; i++)
+		finding->name[i] = name[i] > ' ' && name[i] <= '~' ?
+		    name[i] : '?';
+	finding->name[i] = '\0';
+}
+
+/* What libclamav's own alarms mean; every other name is a signature's. */
+static enum scan_result
+result_of(const char *name)
+{
+	static const struct {
+		const char *prefix;
+		enum scan_result result;
+	} alarms[] = {
+		{ "Heuristics.Encrypted.", SCAN_ENCRYPTED },
+		{ "Heuristics.Limits.Exceeded", SCAN_LIMIT },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(alarms) / sizeof(alarms[0]); i++)
+		if (str_begins(str_of(name), str_of(alarms[i].prefix)))
+			return alarms[i].result;
+	return SCAN_INFECTED;
+}
+
+struct finding
+engine_scan(struct engine *engine, int fd, uint64_t ms)
+{
+	struct cl_scan_options options = {
+		.general = CL_SCAN_GENERAL_HEURISTICS, .parse = ~0U,
+		.heuristic = CL_SCAN_HEURISTIC_EXCEEDS_MAX |
+		    CL_SCAN_HEURISTIC_ENCRYPTED_ARCHIVE |
+		    CL_SCAN_HEURISTIC_ENCRYPTED_DOC,
+	};
+	struct finding finding = { .result = SCAN_CLEAN };
+	const char *name = NULL;
+	unsigned long scanned = 0;
+	struct stat st;
+	cl_error_t rc;
+
+	if (fstat(fd, &st) == -1 ||
+	    (uint64_t)st.st_size > ENGINE_SCAN_OCTETS_MAX) {
+		put_name(&finding, "Limits.Octets");
+		finding.result = SCAN_LIMIT;
+		return finding;
+	}
+
+	(void)cl_engine_set_num(engine->cl, CL_ENGINE_MAX_SCANTIME,
+	    ms != 0 ? (long long)ms : 1);
+	rc = cl_scandesc(fd, NULL, &name, &scanned, engine->cl, &options);
+	if (rc == CL_VIRUS) {
+		put_name(&finding, name != NULL ? name : "unnamed");
+		finding.result = result_of(finding.name);
+	} else if (rc != CL_SUCCESS) {
+		put_name(&finding, cl_strerror(rc));
+		finding.result = SCAN_LIMIT;
+	}
+	return finding;
+}
+
+/* ---- the test ---- */
+
+/* conf/signatures/hikyaku.ndb calls this Hikyaku.SelfTest. */
+static const char test_text[] = "HIKYAKU-SCANNER-SELF-TEST\n"
+    "If this is found inside an archive, archives are looked into.\n";
+
+static void
+put_le(struct buf *out, uint32_t value, unsigned octets)
+{
+	for (; octets-- > 0; value >>= 8)
+		buf_add_char(out, (char)(value & 0xff));
+}
+
+/* What a local header and a directory entry share (APPNOTE.TXT 4.3.7). */
+static void
+put_entry(struct buf *out, struct str packed)
+{
+	put_le(out, 20, 2);		/* version */
+	put_le(out, 0, 2);		/* flags */
+	put_le(out, 8, 2);		/* deflate */
+	put_le(out, 0x00215a21, 4);	/* a date */
+	put_le(out, (uint32_t)crc32(0, (const Bytef *)test_text,
+	    sizeof(test_text) - 1), 4);
+	put_le(out, (uint32_t)packed.len, 4);
+	put_le(out, sizeof(test_text) - 1, 4);
+	put_le(out, 4, 2);		/* length of the name */
+	put_le(out, 0, 2);
+}
+
+static void
+put_zip(struct buf *out, struct str packed)
+{
+	size_t at;
+
+	put_le(out, 0x04034b50, 4);
+	put_entry(out, packed);
+	buf_add_cstr(out, "test");
+	buf_add_str(out, packed);
+	at = out->len;
+	put_le(out, 0x02014b50, 4);
+	put_le(out, 20, 2);
+	put_entry(out, packed);
+	put_le(out, 0, 2 + 2 + 2);	/* comment, disk, attributes */
+	put_le(out, 0, 4);
+	put_le(out, 0, 4);		/* where its local header is */
+	buf_add_cstr(out, "test");
+	put_le(out, 0x06054b50, 4);
+	put_le(out, 0, 4);
+	put_le(out, 1, 2);
+	put_le(out, 1, 2);
+	put_le(out, (uint32_t)(out->len - 12 - at), 4);
+	put_le(out, (uint32_t)at, 4);
+	put_le(out, 0, 2);
+}
+
+static bool
+deflated(unsigned char *packed, size_t *len)
+{
+	z_stream z = { .zalloc = NULL };
+	bool ok;
+
+	if (deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) !=
+	    Z_OK)
+		return false;
+	z.next_in = (Bytef *)(uintptr_t)test_text;
+	z.avail_in = sizeof(test_text) - 1;
+	z.next_out = packed;
+	z.avail_out = (uInt)*len;
+	ok = deflate(&z, Z_FINISH) == Z_STREAM_END;
+	*len -= z.avail_out;
+	(void)deflateEnd(&z);
+	return ok;
+}
+
+bool
+engine_test(struct engine *engine)
+{
+	unsigned char packed[512];
+	size_t len = sizeof(packed);
+	struct finding finding;
+	struct buf zip;
+	bool ok = false;
+	int fd;
+
+	if (!deflated(packed, &len))
+		return false;
+	buf_init(&zip, 4096);
+	put_zip(&zip, str_make(packed, len));
+	fd = memfd_create("test", MFD_CLOEXEC);
+	if (fd != -1 && write(fd, buf_str(&zip).p, zip.len) ==
+	    (ssize_t)zip.len) {
+		finding = engine_scan(engine, fd, TEST_MS);
+		ok = finding.result == SCAN_INFECTED &&
+		    str_begins(str_of(finding.name),
+		    STR("Hikyaku.SelfTest"));
+	}
+	if (fd != -1)
+		(void)close(fd);
+	buf_fini(&zip);
+	return ok;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * engine: libclamav with our limits. One file in, one finding out.
+ *
+ * What libclamav cannot open is told apart from what is clean: archives with
+ * a password are SCAN_ENCRYPTED, whatever meets a limit or fails is
+ * SCAN_LIMIT. A signature that matches anywhere outweighs both.
+ *
+ * Lifetime.   engine_load() in a process without threads; the processes it
+ *             forks share it, and each says where it may unpack by
+ *             engine_use_folder() before its first scan.
+ * Ownership.  A finding's name is a value.
+ * Units.      Octets, milliseconds.
+ * Errors.     engine_load(): ERR_NOTFOUND: no signatures; ERR_CORRUPT.
+ * Blocking.   Yes: loading for seconds, a scan for up to its time.
+ * Process.    scand's generations and workers.
+ */
+#ifndef VIRUS_ENGINE_H
+#define VIRUS_ENGINE_H
+
+#include "base/str.h"
+#include "ipc/values.h"
+
+#define ENGINE_NAME_MAX 128U
+
+/* threats.md section 4. */
+#define ENGINE_SCAN_OCTETS_MAX (100ULL << 20)
+#define ENGINE_DEPTH_MAX 17U
+#define ENGINE_FILES_MAX 2000U
+
+struct engine;
+
+struct finding {
+	enum scan_result result;
+	char name[ENGINE_NAME_MAX + 1];	/* printable ASCII; "" when clean */
+};
+
+/* Load the signatures of a folder. */
+struct engine *engine_load(const char *folder, uint64_t *signatures_r,
+    struct err *err);
+void engine_free(struct engine **engine);
+
+/* Unpack below this folder, which is empty and ours. */
+int engine_use_folder(struct engine *engine, const char *folder,
+    struct err *err);
+
+/* Look at a file for at most ms milliseconds. */
+struct finding engine_scan(struct engine *engine, int fd, uint64_t ms);
+
+/* Does it find what is inside an archive? It is asked before the first
+ * message: libclamav that cannot unpack calls everything clean. */
+bool engine_test(struct engine *engine);
+
+#endif

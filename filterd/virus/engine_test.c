@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/test.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "filterd/virus/message.h"
+
+#define MS 60000
+#define MARK "HIKYAKU-TEST-VIRUS-" "IN-ATTACHMENT"
+
+struct fixture {
+	char folder[64];
+	int dir;
+	struct engine *engine;
+};
+
+static int
+setup(void **state)
+{
+	static struct fixture f;
+	struct err err = ERR_INIT;
+	char folder[512];
+	uint64_t signatures;
+
+	(void)snprintf(folder, sizeof(folder), "%s/conf/signatures",
+	    getenv("srcdir") != NULL ? getenv("srcdir") : ".");
+	f.engine = engine_load(folder, &signatures, &err);
+	if (f.engine == NULL)
+		fail_msg("%s", err_text(&err));
+	assert_true(signatures >= 3);
+	(void)snprintf(f.folder, sizeof(f.folder), "/tmp/scan-test-XXXXXX");
+	assert_non_null(mkdtemp(f.folder));
+	f.dir = open(f.folder, O_RDONLY | O_DIRECTORY);
+	assert_true(f.dir >= 0);
+	assert_int_equal(engine_use_folder(f.engine, f.folder, &err), 0);
+	*state = &f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	engine_free(&f->engine);
+	(void)close(f->dir);
+	assert_int_equal(rmdir(f->folder), 0);
+	return 0;
+}
+
+static int
+file_of(struct str text)
+{
+	int fd = memfd_create("message", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text.p, text.len), (ssize_t)text.len);
+	return fd;
+}
+
+static struct report
+report_of(struct fixture *f, struct str text)
+{
+	struct report report;
+	int fd = file_of(text);
+
+	message_scan(f->engine, fd, text.len, f->dir, MS, &report);
+	(void)close(fd);
+	return report;
+}
+
+static void
+test_archives_are_opened(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(engine_test(f->engine));
+}
+
+#define HEAD "From: a@example.test\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
+#define MULTI HEAD "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+
+static const struct {
+	const char *name;
+	const char *text;
+	enum scan_result result;
+	size_t part;		/* that is to be named; 0: none */
+} messages[] = {
+	{ "plain", HEAD "\r\nhello\r\n", SCAN_CLEAN, 0 },
+	{ "body", HEAD "\r\n" MARK "\r\n", SCAN_INFECTED, 0 },
+	{ "attachment", MULTI "--b\r\n\r\nhello\r\n--b\r\n"
+	    "Content-Type: application/octet-stream\r\n\r\n" MARK
+	    "\r\n--b--\r\n", SCAN_INFECTED, 2 },
+	/* "HIKYAKU-TEST-VIRUS-" "IN-ATTACHMENT" */
+	{ "base64", MULTI "--b\r\n\r\nhello\r\n--b\r\n"
+	    "Content-Type: application/pdf\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\n"
+	    "SElLWUFLVS1URVNULVZJUlVTLUlOLUFUVEFDSE1FTlQ=\r\n--b--\r\n",
+	    SCAN_INFECTED, 2 },
+	/* No encoding to us, one to others. */
+	{ "odd encoding", MULTI "--b\r\n\r\nhello\r\n--b\r\n"
+	    "Content-Type: image/png\r\n"
+	    "Content-Transfer-Encoding: \"quoted-printable\" (x)\r\n\r\n"
+	    "HIKYAKU=2DTEST-VIRUS=\r\n-IN-ATTACH=4DENT\r\n--b--\r\n",
+	    SCAN_INFECTED, 0 },
+	{ "no end", MULTI "--b\r\nContent-Type: application/zip\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\n"
+	    "SElLWUFLVS1URVNULVZJUlVTLUlOLUFUVEFDSE1FTlQ=\r\n",
+	    SCAN_INFECTED, 1 },
+	{ "empty", "", SCAN_CLEAN, 0 },
+};
+
+static void
+test_messages(void **state)
+{
+	struct fixture *f = *state;
+	struct report report;
+	size_t i, k;
+	bool is_named;
+
+	for (i = 0; i < COUNT_OF(messages); i++) {
+		report = report_of(f, str_of(messages[i].text));
+		if (report.whole.result != messages[i].result)
+			fail_msg("%s: %u %s", messages[i].name,
+			    report.whole.result, report.whole.name);
+		is_named = messages[i].part == 0;
+		for (k = 0; k < report.parts_len; k++)
+			is_named |= report.parts[k].part ==
+			    messages[i].part &&
+			    report.parts[k].finding.result == SCAN_INFECTED;
+		if (!is_named)
+			fail_msg("%s: its part is not named",
+			    messages[i].name);
+	}
+}
+
+/* A zip whose one file has the encryption bit. */
+static void
+test_encrypted(void **state)
+{
+	static const char zip[] =
+	    "PK\3\4\24\0\1\0\0\0!Z!\0\0\0\0\0\24\0\0\0\10\0\0\0\1\0\0\0"
+	    "a01234567890123456789"
+	    "PK\1\2\24\0\24\0\1\0\0\0!Z!\0\0\0\0\0\24\0\0\0\10\0\0\0\1\0"
+	    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0a"
+	    "PK\5\6\0\0\0\0\1\0\1\0/\0\0\0003\0\0\0\0\0";
+	struct fixture *f = *state;
+	struct finding finding;
+	int fd = file_of(str_make(zip, sizeof(zip) - 1));
+
+	finding = engine_scan(f->engine, fd, MS);
+	(void)close(fd);
+	if (finding.result != SCAN_ENCRYPTED)
+		fail_msg("%u %s", finding.result, finding.name);
+}
+
+/* Decoded, it is more than is looked at. */
+static void
+test_too_large(void **state)
+{
+	struct fixture *f = *state;
+	struct report report;
+	struct buf text;
+	char block[1024];
+	unsigned i;
+
+	memset(block, 'x', sizeof(block));
+	buf_init(&text, 200 << 20);
+	buf_add_cstr(&text, HEAD "Content-Type: application/x-y\r\n\r\n");
+	for (i = 0; i < 101 * 1024; i++)
+		buf_add(&text, block, sizeof(block));
+	report = report_of(f, buf_str(&text));
+	buf_fini(&text);
+	if (report.whole.result != SCAN_LIMIT)
+		fail_msg("%u %s", report.whole.result, report.whole.name);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_archives_are_opened),
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_encrypted),
+		cmocka_unit_test(test_too_large),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

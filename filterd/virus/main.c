@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * scand: looks for malicious content. It reads no message itself: it keeps
+ * the processes that do (pool.h) and passes messages and findings on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "filterd/virus/pool.h"
+#include "ipc/child.h"
+
+#define OURS "hikyaku.ndb"
+
+struct scand {
+	struct child *child;
+	struct pool *pool;
+	struct pool_settings settings;
+	char signatures[4096];
+	char unpack[4096];
+};
+
+/* ---- requests ---- */
+
+static void
+on_message(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct scand *scand = child_link_ctx(link);
+	uint64_t deadline_ms = ipc_get_u64(in), size = ipc_get_u64(in);
+
+	if (scand->pool == NULL) {
+		ipc_reply_err(req, ERR_TEMP, "switched off");
+		return;
+	}
+	pool_scan(scand->pool, req, ipc_take_fd(in), size, deadline_ms);
+}
+
+static void
+alert(void *ctx, const char *what)
+{
+	struct scand *scand = ctx;
+
+	child_alert(scand->child, what);
+}
+
+/* ---- folders, while we may still make them ---- */
+
+/* The signatures that come with us stand beside those that are fetched. */
+static int
+put_ours(struct child *child, struct err *err)
+{
+	char path[4096], fresh[4104], octets[65536];
+	struct str from = child_config(child, "virus_signatures", "");
+	ssize_t n;
+	int in, out;
+
+	if (from.len == 0)
+		from = STR(SIGNATURES_DIR);
+	(void)snprintf(path, sizeof(path), "%.*s/" OURS, STR_FMT(from));
+	in = open(path, O_RDONLY | O_CLOEXEC);
+	if (in == -1)
+		return err_set_errno(err, ERR_NOTFOUND, "%s", path);
+	(void)snprintf(path, sizeof(path), "%s/" OURS,
+	    child_dir(child, "data/scan/signatures"));
+	(void)snprintf(fresh, sizeof(fresh), "%s.new", path);
+	n = read(in, octets, sizeof(octets));
+	(void)close(in);
+	out = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
+	    O_CLOEXEC, 0644);
+	if (out == -1 || n < 0 || write(out, octets, (size_t)n) != n ||
+	    fchmod(out, 0644) == -1 || rename(fresh, path) == -1)
+		err_set_errno(err, ERR_TEMP, "%s", path);
+	if (out != -1)
+		(void)close(out);
+	return err->code;
+}
+
+static int
+write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	size_t len = strlen(text);
+	bool ok = fd != -1 && write(fd, text, len) == (ssize_t)len;
+
+	if (fd != -1)
+		(void)close(fd);
+	return ok ? 0 : ERR_TEMP;
+}
+
+/* Mounts of our own: as root, or as somebody who is root only for them. */
+static int
+own_mounts(struct err *err)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	char text[64];
+
+	if (uid == 0) {
+		if (unshare(CLONE_NEWNS) == -1)
+			return err_set_errno(err, ERR_DENIED, "unshare");
+	} else {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == -1)
+			return err_set_errno(err, ERR_DENIED, "unshare");
+		(void)write_file("/proc/self/setgroups", "deny");
+		(void)snprintf(text, sizeof(text), "%u %u 1", uid, uid);
+		if (write_file("/proc/self/uid_map", text) != 0)
+			return err_set_errno(err, ERR_DENIED, "uid_map");
+		(void)snprintf(text, sizeof(text), "%u %u 1", gid, gid);
+		if (write_file("/proc/self/gid_map", text) != 0)
+			return err_set_errno(err, ERR_DENIED, "gid_map");
+	}
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+		return err_set_errno(err, ERR_DENIED, "private mounts");
+	return 0;
+}
+
+/* A folder for each worker, which cannot fill the disk. */
+static int
+make_slot(struct child *child, unsigned slot, uint64_t octets,
+    const struct passwd *owner, struct err *err)
+{
+	char path[4096], options[128];
+	const char *unpack = child_dir(child, "data/scan/unpack");
+
+	(void)snprintf(path, sizeof(path), "%s/%u", unpack, slot);
+	if (mkdir(path, 0700) == -1 && errno != EEXIST)
+		return err_set_errno(err, ERR_TEMP, "mkdir %s", path);
+	(void)snprintf(options, sizeof(options),
+	    "size=%llu,nr_inodes=20000,mode=0700",
+	    (unsigned long long)octets);
+	if (mount("unpack", path, "tmpfs", MS_NODEV | MS_NOSUID | MS_NOEXEC,
+	    options) == -1)
+		return err_set_errno(err, ERR_DENIED, "tmpfs on %s", path);
+	if (owner != NULL && chown(path, owner->pw_uid, owner->pw_gid) == -1)
+		return err_set_errno(err, ERR_TEMP, "chown %s", path);
+	return 0;
+}
+
+static int
+make_slots(struct child *child, unsigned slots, struct err *err)
+{
+	uint64_t octets = child_config_u64(child, "scan_unpack_size",
+	    256ULL << 20);
+	const struct passwd *owner = NULL;
+	unsigned i;
+	int rc;
+
+	if (geteuid() == 0 &&
+	    (owner = getpwnam("_hikyaku-scand")) == NULL)
+		return err_set(err, ERR_NOTFOUND, "no user _hikyaku-scand");
+	if ((rc = own_mounts(err)) != 0)
+		return rc;
+	for (i = 0; i < slots && rc == 0; i++)
+		rc = make_slot(child, i, octets, owner, err);
+	return rc;
+}
+
+/* ---- life ---- */
+
+static int
+prepare(struct child *child, struct err *err)
+{
+	struct scand *scand = child->ctx;
+	const char *root;
+	int rc;
+
+	scand->child = child;
+	/* Generations end by themselves: nobody waits for them. */
+	(void)signal(SIGCHLD, SIG_IGN);
+	scand->settings.workers = (unsigned)child_config_u64(child,
+	    "workers_scan", 2);
+	if (scand->settings.workers == 0)
+		scand->settings.workers = 1;
+	if (scand->settings.workers >= POOL_WORKERS_MAX)
+		scand->settings.workers = POOL_WORKERS_MAX - 1;
+	if ((rc = put_ours(child, err)) != 0)
+		return rc;
+	/* One more, for the test of new signatures. */
+	if ((rc = make_slots(child, scand->settings.workers + 1, err)) != 0)
+		return rc;
+	child->sandbox.user = "_hikyaku-scand";
+	child->sandbox.groups = SB_FILES | SB_FORK | SB_SANDBOX |
+	    SB_SOCKETPAIR;
+	child->sandbox.files_max = 4096;
+	child->sandbox.address_octets = child_config_u64(child,
+	    "scan_memory", 4ULL << 30);
+	root = child_enter_dir(child, "data/scan", SB_READ | SB_WRITE);
+	(void)snprintf(scand->signatures, sizeof(scand->signatures),
+	    "%s/signatures", root);
+	(void)snprintf(scand->unpack, sizeof(scand->unpack), "%s/unpack",
+	    root);
+	return 0;
+}
+
+static int
+start(struct child *child, struct err *err)
+{
+	struct scand *scand = child->ctx;
+
+	(void)err;
+	scand->settings.env = (struct worker_env){
+		.signatures = scand->signatures, .unpack = scand->unpack,
+		.is_degraded_ok = child->sandbox.is_degraded_ok,
+	};
+	scand->settings.generation = generation_main;
+	scand->settings.scan_ms = 1000 * child_config_u64(child,
+	    "scan_time", 20);
+	scand->settings.alert = alert;
+	scand->settings.ctx = scand;
+	/* Nobody will ask. */
+	if (child_config_u64(child, "filter", 1) == 0 ||
+	    child_config_u64(child, "virus", 1) == 0)
+		return 0;
+	scand->pool = pool_new(child->loop, &scand->settings);
+	return 0;
+}
+
+static void
+reload(struct child *child)
+{
+	struct scand *scand = child->ctx;
+
+	if (scand->pool != NULL)
+		pool_reload(scand->pool);
+}
+
+int
+main(int argc, char **argv)
+{
+	static ipc_handler *const handlers[] = {
+		[SCAN_MESSAGE] = on_message,
+	};
+	static const struct child_serve serves[] = {
+		{ .proto = &ipc_scan, .handlers = handlers },
+		{ .proto = NULL },
+	};
+	static const struct child_spec spec = {
+		.name = "scand", .ctx_size = sizeof(struct scand),
+		.serves = serves, .prepare = prepare, .start = start,
+		.reload = reload,
+	};
+
+	return child_main(argc, argv, &spec);
+}

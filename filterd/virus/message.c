@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: ISC */
+#include "filterd/virus/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/when.h"
+#include "mail/text.h"
+#include "mail/view.h"
+
+#define SLICE (48U << 10)
+
+struct scanning {
+	struct engine *engine;
+	struct mail_view view;
+	int dir;
+	uint64_t until_ms;
+	uint64_t unpacked_octets;
+	struct report *report;
+};
+
+static void
+outweigh(struct finding *whole, const struct finding *finding)
+{
+	if (finding->result > whole->result)
+		*whole = *finding;
+}
+
+static void
+found(struct scanning *scanning, size_t part, const struct finding *finding)
+{
+	struct report *report = scanning->report;
+
+	outweigh(&report->whole, finding);
+	if (finding->result == SCAN_CLEAN ||
+	    report->parts_len == REPORT_PARTS_MAX)
+		return;
+	report->parts[report->parts_len].part = part;
+	report->parts[report->parts_len++].finding = *finding;
+}
+
+static struct finding
+limit(const char *name)
+{
+	struct finding finding = { .result = SCAN_LIMIT };
+
+	(void)snprintf(finding.name, sizeof(finding.name), "%s", name);
+	return finding;
+}
+
+static uint64_t
+ms_left(const struct scanning *scanning)
+{
+	uint64_t now = when_mono_ms();
+
+	return now < scanning->until_ms ? scanning->until_ms - now : 0;
+}
+
+/* ---- a part ---- */
+
+static bool
+write_all(int fd, struct str data)
+{
+	ssize_t n;
+
+	while (data.len != 0) {
+		n = write(fd, data.p, data.len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return false;
+		data = str_sub(data, (size_t)n, data.len);
+	}
+	return true;
+}
+
+/* What the part is, decoded, in the file. NULL: all of it. */
+static const char *
+unpack(struct scanning *scanning, const struct mail_part *part,
+    struct transfer *transfer, int fd)
+{
+	uint64_t at = 0;
+	const char *problem = NULL;
+	char slice[SLICE];
+	struct buf decoded;
+	size_t len = 0;
+
+	buf_init(&decoded, 4 * SLICE);
+	while (problem == NULL && at < part->body_len) {
+		size_t want = part->body_len - at < sizeof(slice) ?
+		    (size_t)(part->body_len - at) : sizeof(slice);
+
+		if (mail_view_read_blob(&scanning->view, part->body_at + at,
+		    slice, want, &len, NULL) != 0 || len == 0) {
+			problem = "Part.Unreadable";
+			break;
+		}
+		at += len;
+		transfer_feed(transfer, str_make(slice, len),
+		    at == part->body_len, &decoded);
+		scanning->unpacked_octets += decoded.len;
+		if (scanning->unpacked_octets > ENGINE_SCAN_OCTETS_MAX)
+			problem = "Limits.Parts.Octets";
+		else if (buf_failed(&decoded) ||
+		    !write_all(fd, buf_str(&decoded)))
+			problem = "Limits.Parts.Disk";
+		buf_reset(&decoded);
+	}
+	buf_fini(&decoded);
+	return problem;
+}
+
+static void
+scan_part(struct scanning *scanning, size_t number,
+    const struct mail_part *part)
+{
+	struct transfer *transfer;
+	struct finding finding;
+	const char *problem;
+	int fd = openat(scanning->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC,
+	    0600);
+
+	if (fd == -1) {
+		finding = limit("Part.NoFile");
+		found(scanning, number, &finding);
+		return;
+	}
+	/* An encoding nobody knows: the octets as they stand. */
+	transfer = transfer_new(part->encoding.p != NULL &&
+	    transfer_is_known(part->encoding) ? part->encoding : STR(""));
+	problem = unpack(scanning, part, transfer, fd);
+	transfer_free(&transfer);
+	finding = engine_scan(scanning->engine, fd, ms_left(scanning));
+	found(scanning, number, &finding);
+	if (problem != NULL) {
+		finding = limit(problem);
+		found(scanning, number, &finding);
+	}
+	(void)close(fd);
+}
+
+static bool
+is_encoded(const struct mail_part *part)
+{
+	return part->encoding.p != NULL &&
+	    !str_eq(part->encoding, STR("7bit")) &&
+	    !str_eq(part->encoding, STR("8bit"));
+}
+
+/* The engine has seen text that is not encoded with the whole message. */
+static bool
+is_worth(const struct mail_part *part)
+{
+	return (part->kind == MAIL_LEAF ||
+	    (part->flags & MAIL_PART_OPAQUE) != 0) && part->body_len != 0 &&
+	    (is_encoded(part) || !str_eq(part->type, STR("text")));
+}
+
+static void
+scan_parts(struct scanning *scanning, const struct mail_summary *summary)
+{
+	struct finding late = limit("Limits.Parts.Time");
+	size_t i;
+
+	for (i = 0; i < summary->part_count; i++) {
+		if (!is_worth(&summary->parts[i]))
+			continue;
+		if (ms_left(scanning) == 0) {
+			found(scanning, i, &late);
+			return;
+		}
+		scan_part(scanning, i, &summary->parts[i]);
+	}
+}
+
+void
+message_scan(struct engine *engine, int fd, uint64_t size, int dir,
+    uint64_t ms, struct report *report_r)
+{
+	struct scanning scanning = {
+		.engine = engine, .dir = dir, .report = report_r,
+		.view = mail_view_of_fd(STR_NONE, fd, size),
+		.until_ms = when_mono_ms() + ms,
+	};
+	struct scan *scan = scan_new();
+	struct finding finding;
+	bool is_done = false;
+
+	*report_r = (struct report){ .parts_len = 0 };
+	report_r->whole = engine_scan(engine, fd, ms);
+	if (mail_view_scan(&scanning.view, scan, SIZE_MAX, &is_done, NULL) ==
+	    0 && is_done) {
+		scan_parts(&scanning, scan_end(scan));
+	} else {
+		finding = limit("Message.Unreadable");
+		outweigh(&report_r->whole, &finding);
+	}
+	scan_free(&scan);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * pool: the scan workers and what waits for them.
+ *
+ * Story. A generation of signatures is loaded; its first worker must find what
+ * is inside an infected archive of our own; then it is the one that new
+ * workers come from. Signatures that changed make a new generation, and until
+ * that one has passed its test the old one goes on: there is no gap, and
+ * signatures that find nothing are never used. A worker looks at
+ * WORKER_SCANS_MAX messages and is replaced.
+ *
+ * Hard case: a message that ends its worker is tried once more; the second
+ * time that is its verdict. One that takes too long is SCAN_LIMIT, and its
+ * worker is killed.
+ *
+ * Lifetime.   pool_new() -> pool_scan()* -> pool_free().
+ * Ownership.  pool_scan() takes request and descriptor over.
+ * Units.      Milliseconds.
+ * Errors.     A scan ends with ERR_TEMP when nobody could look at it in time.
+ * Blocking.   Never, but for fork().
+ * Process.    scand.
+ */
+#ifndef VIRUS_POOL_H
+#define VIRUS_POOL_H
+
+#include "filterd/virus/worker.h"
+#include "io/loop.h"
+#include "ipc/ipc.h"
+
+#define POOL_WORKERS_MAX 64U
+#define WORKER_SCANS_MAX 100U
+
+struct pool;
+
+struct pool_settings {
+	struct worker_env env;
+	/* In a fresh child: generation_main(). */
+	void (*generation)(const struct worker_env *env, int fd);
+	unsigned workers;
+	uint64_t scan_ms;	/* that one message may take */
+	/* Something needs an operator. */
+	void (*alert)(void *ctx, const char *what);
+	void *ctx;
+};
+
+struct pool *pool_new(struct loop *loop, const struct pool_settings *settings);
+
+/* Answers req (SCAN_MESSAGE). fd is taken over. */
+void pool_scan(struct pool *pool, struct ipc_req *req, int fd, uint64_t size,
+    uint64_t deadline_ms);
+
+/* End all of it; what waits hears ERR_TEMP. */
+void pool_free(struct pool **pool);
+
+/* The signatures may have changed. */
+void pool_reload(struct pool *pool);
+
+#endif

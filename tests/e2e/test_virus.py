@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: ISC
+"""Malicious content, in and out, through a running instance; and scanners that hang or end."""
+import email.message
+import hashlib
+import io
+import os
+import pathlib
+import signal
+import smtplib
+import time
+import zipfile
+
+import pytest
+
+from instance import Instance
+from test_filter import find, send
+
+EICAR = (r"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-" + "ANTIVIRUS-TEST-FILE!$H+H*").encode()
+FILES = pathlib.Path("/usr/share/clamav-testfiles")
+SCAN_S = 2
+# Containers that libclamav opens down to the test file inside, whatever packed them.
+CONTAINERS = [
+    "clam.exe", "clam.zip", "clam.tar.gz", "clam.7z", "clam.cab", "clam.arj", "clam.chm", "clam.exe.bz2", "clam.bz2.zip",
+    "clam.newc.cpio", "clam.odc.cpio", "clam.bin-be.cpio", "clam.bin-le.cpio", "clam.exe.szdd", "clam.tnef",
+    "clam.exe.rtf", "clam.exe.binhex", "clam.exe.mbox.base64", "clam.exe.mbox.uu", "clam.mail", "clam.pdf", "clam.ole.doc",
+    "clam.impl.zip", "clam.d64.zip",
+]
+
+
+@pytest.fixture(scope="module")
+def hk():
+    instance = Instance(config={"scan_time": f"{SCAN_S}s", "filter_budget": "8s", "rate_connections": "100000",
+                                "rate_messages": "100000"}).start()
+    try:
+        instance.domain()
+        for address in ("alice@example.test", "bob@example.test"):
+            instance.account(address)
+        yield instance
+        instance.assert_clean_log()
+    finally:
+        instance.destroy()
+
+
+def packed(*members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        for name, data in members:
+            z.writestr(name, data)
+    return out.getvalue()
+
+
+def locked(data):
+    """A zip that says of its first file that it has a password."""
+    data = bytearray(data)
+    at = data.index(b"PK\x01\x02")
+    data[6] |= 1
+    data[at + 8] |= 1
+    return bytes(data)
+
+
+def message(subject, *attachments, body="hello\n", sender="a@remote.test"):
+    msg = email.message.EmailMessage()
+    msg["From"], msg["To"], msg["Subject"] = sender, "alice@example.test", subject
+    msg["Date"], msg["Message-ID"] = "Mon, 02 Nov 2026 10:00:00 +0900", f"<{subject}@remote.test>"
+    msg.set_content(body)
+    for name, data in attachments:
+        msg.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    return msg.as_bytes().replace(b"\n", b"\r\n")
+
+
+def submit(hk, data):
+    with smtplib.SMTP_SSL("localhost", hk.port("smtps"), context=hk.tls(), timeout=60) as smtp:
+        smtp.login("alice@example.test", hk.passwords["alice@example.test"])
+        smtp.mail("alice@example.test")
+        smtp.rcpt("bob@example.test")
+        code, text = smtp.data(data)
+        return code, text.decode()
+
+
+INFECTED = {
+    "body": message("body", body=EICAR.decode() + "\n"),
+    "attachment": message("attachment", ("x.com", EICAR)),
+    "zip": message("zip", ("x.zip", packed(("x.com", EICAR)))),
+    "zip-in-zip": message("zip-in-zip", ("x.zip", packed(("y.zip", packed(("x.com", EICAR))), ("readme", b"x")))),
+    "second": message("second", ("a.txt", b"harmless"), ("b.zip", packed(("x.com", EICAR)))),
+    "beside-a-password": message("beside-a-password", ("a.zip", locked(packed(("a", b"secret")))), ("x.com", EICAR)),
+}
+
+
+@pytest.mark.parametrize("name", INFECTED)
+def test_infected_is_refused(hk, name):
+    code, text = send(hk, INFECTED[name], "a@remote.test")
+    assert code == 554 and text.startswith("5.7.1 ") and "Eicar" in text, (code, text)
+    assert submit(hk, INFECTED[name].replace(b"From: a@remote.test", b"From: alice@example.test"))[0] == 554
+    assert hk.cli_json("queue", "list") == []
+    entry = hk.events("filter.message.judged")[-1]
+    assert entry["status"] == "refuse" and entry["reason"] == "infected" and "Eicar" in entry["virus"]
+
+
+def test_in_a_message_in_a_message(hk):
+    outer = message("inner", ("x.zip", packed(("x.com", EICAR))))
+    for n in range(4):
+        outer = (f"From: a@remote.test\r\nSubject: nested-{n}\r\nMIME-Version: 1.0\r\n"
+                 "Content-Type: message/rfc822\r\n\r\n").encode() + outer
+    assert send(hk, outer, "a@remote.test")[0] == 554
+
+
+def test_password_is_not_clean(hk):
+    """Nobody could look inside: it is delivered and says so."""
+    assert send(hk, message("locked", ("a.zip", locked(packed(("a", b"secret"))))), "a@remote.test")[0] == 250
+    assert find(hk, "locked")["X-Hikyaku-Scan"].startswith("encrypted; Heuristics.Encrypted.Zip")
+    assert send(hk, message("plain", ("a.zip", packed(("a", b"open")))), "a@remote.test")[0] == 250
+    assert find(hk, "plain")["X-Hikyaku-Scan"] is None
+
+
+def bomb():
+    """30 MB in each of eight: no two files are the same, or they would be looked at once."""
+    return packed(*[(f"{i}.zip", packed(*[(f"{n}", b"%d %d" % (i, n) + b"\0" * (1 << 20)) for n in range(30)]))
+                    for i in range(8)])
+
+
+def deep():
+    data = b"x"
+    for n in range(40):
+        data = packed((f"{n}.zip", data))
+    return data
+
+
+@pytest.mark.parametrize("name,make", [("bomb", bomb), ("deep", deep)])
+def test_limits_are_not_clean(hk, name, make):
+    """Archives that grow without end, or go deeper than anybody looks: stopped in time, delivered, marked."""
+    data = make()
+    started = time.monotonic()
+    assert send(hk, message(name, (f"{name}.zip", data)), "a@remote.test")[0] == 250
+    assert time.monotonic() - started < SCAN_S + 6
+    assert find(hk, name)["X-Hikyaku-Scan"].startswith("unscannable; ")
+
+
+def test_signatures_are_reloaded_without_a_gap(hk):
+    """A signature of the test file inside many containers; mail goes on while it is loaded."""
+    data = (FILES / "clam.exe").read_bytes()
+    assert send(hk, message("before", ("clam.exe", data)), "a@remote.test")[0] == 250
+    ready = len(hk.events("scan.signatures.ready"))
+    (hk.dir / "data/scan/signatures/test.hdb").write_text(
+        f"{hashlib.md5(data).hexdigest()}:{len(data)}:Container.Opened\n")
+    deadline = time.monotonic() + 60
+    while len(hk.events("scan.signatures.ready")) == ready:
+        assert send(hk, message("meanwhile"), "a@remote.test")[0] == 250
+        assert send(hk, INFECTED["zip"], "a@remote.test")[0] == 554
+        assert time.monotonic() < deadline
+    missed = []
+    for name in CONTAINERS:
+        code, text = send(hk, message(f"container-{name}", (name, (FILES / name).read_bytes())), "a@remote.test")
+        if code != 554 or "Container.Opened" not in text:
+            missed.append((name, code, text))
+    assert missed == []
+
+
+def test_worthless_signatures_are_not_used(hk):
+    """A database that cannot be read: the old one goes on, and an operator hears of it."""
+    path = hk.dir / "data/scan/signatures/broken.ndb"
+    path.write_text("this is no signature\n")
+    deadline = time.monotonic() + 60
+    while not hk.events("scan.signatures.refused"):
+        assert send(hk, INFECTED["zip"], "a@remote.test")[0] == 554
+        time.sleep(0.2)
+        assert time.monotonic() < deadline
+    path.unlink()
+    assert send(hk, INFECTED["zip"], "a@remote.test")[0] == 554
+    # They are what the test is about.
+    log = hk.dir / "log/hikyaku.log"
+    log.write_text("".join(line for line in log.read_text().splitlines(True) if "process.alert" not in line))
+
+
+def workers(hk):
+    return hk.processes().get("scan-worker", [])
+
+
+def test_scanner_that_hangs(hk):
+    """It is replaced; its message is not called clean."""
+    send(hk, message("warm-up"), "a@remote.test")
+    before = set(workers(hk))
+    for pid in before:
+        os.kill(pid, signal.SIGSTOP)
+    assert send(hk, message("hangs"), "a@remote.test")[0] == 250
+    assert find(hk, "hangs")["X-Hikyaku-Scan"] == "unscannable; Limits.Time"
+    for pid in before:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+    assert send(hk, message("after-hang"), "a@remote.test")[0] == 250
+    assert find(hk, "after-hang")["X-Hikyaku-Scan"] is None
+
+
+def test_scanners_that_end(hk):
+    for pid in workers(hk):
+        os.kill(pid, signal.SIGKILL)
+    assert send(hk, INFECTED["zip"], "a@remote.test")[0] == 554
+    assert send(hk, message("after-kill"), "a@remote.test")[0] == 250
+    assert find(hk, "after-kill")["X-Hikyaku-Scan"] is None
+
+
+def test_no_scanner_no_mail(hk):
+    """Without an answer in the budget the message is put off, in and out."""
+    pid, = hk.processes()["scand"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        code, text = send(hk, message("unseen"), "a@remote.test")
+        assert code == 451, text
+        assert submit(hk, message("unseen", sender="alice@example.test"))[0] == 451
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert send(hk, message("seen"), "a@remote.test")[0] == 250
+    assert find(hk, "seen") is not None and find(hk, "unseen", seconds=1) is None
+
+
+def test_what_a_worker_has(hk):
+    """No network, no privilege, no file but its own folder of limited size."""
+    pid = workers(hk)[0]
+    status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2" and int(status["CapEff"], 16) == 0
+    if os.getuid() == 0:
+        assert 0 not in map(int, status["Uid"].split())
+        assert os.readlink(f"/proc/{pid}/root") == str(hk.dir / "data/scan")
+    open_files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    assert not [path for path in open_files if path.startswith("/") and "/scan/unpack/" not in path
+                and not path.startswith(("/dev/null", "/unpack/"))], open_files
+    limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+    for line in ("Max core file size        0 ", "Max processes             0 ", "Max cpu time              600 "):
+        assert line in limits
+    mounts = pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
+    assert mounts.count(" - tmpfs unpack ") >= 3
+    assert "/data/scan/unpack" not in pathlib.Path("/proc/self/mountinfo").read_text()
