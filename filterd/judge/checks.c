@@ -107,7 +107,8 @@ read_from(struct checks *checks)
 	size_t n = 0, i;
 
 	header_iter_init(&iter, mailauth_message_header(checks->message));
-	while (n < FROM_MAX && header_next(&iter, &field))
+	/* A second one far below the others is a second one, too. */
+	while (n < FROM_MAX && header_next_all(&iter, &field))
 		if (str_eq_nocase(field.name, STR("From")))
 			values[n++] = field.value;
 	checks->is_from_broken = address_from(checks->arena, values, n,

@@ -166,6 +166,34 @@ test_cases(void **state)
 	}
 }
 
+/* A From that no reader gets to see, but some do. */
+static void
+test_from_far_below(void **state)
+{
+	struct arena *arena = arena_new(0);
+	struct envelope envelope = { .protocol = STR("smtp"),
+	    .client = STR("192.0.2.1"), .helo = STR("x"),
+	    .sender = STR("a@good.test"), .hostname = STR("mx.test") };
+	struct checks *checks = checks_new(&envelope, arena);
+	struct verdict verdict;
+	struct buf text;
+	int i;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	buf_add_cstr(&text, "From: a@good.test\r\n");
+	for (i = 0; i < 10000; i++)
+		buf_addf(&text, "X-%d: y\r\n", i);
+	buf_add_cstr(&text, "From: b@bad.test\r\n\r\n");
+	buf_add_char(&text, '\0');
+	run(checks, text.p, 65536, &verdict);
+	assert_int_equal(verdict.action, VERDICT_REFUSE);
+	assert_true(str_eq(verdict.reason, STR("from")));
+	buf_fini(&text);
+	checks_free(&checks);
+	arena_free(&arena);
+}
+
 static void
 test_header_too_big(void **state)
 {
@@ -218,6 +246,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_from_far_below),
 		cmocka_unit_test(test_header_too_big),
 		cmocka_unit_test(test_wanted),
 	};

@@ -45,6 +45,14 @@ void header_iter_init(struct header_iter *iter, struct str block);
 /* The next field; false at the end of the block and after 2,000 fields. */
 bool header_next(struct header_iter *iter, struct header_field *field_r);
 
+/* The same without a limit: for who must not miss a field. */
+static inline bool
+header_next_all(struct header_iter *iter, struct header_field *field_r)
+{
+	iter->count = 0;
+	return header_next(iter, field_r);
+}
+
 /* The first field called name (ASCII case ignored). */
 bool header_find(struct str block, struct str name,
     struct header_field *field_r);

@@ -202,7 +202,7 @@ tell_field(struct milters *milters)
 	struct header_field field;
 
 	if (milter_wants(agreed, MILTER_E_HEADER) &&
-	    header_next(&milters->fields, &field)) {
+	    header_next_all(&milters->fields, &field)) {
 		milter_put_header(milter_out(milter), agreed,
 		    str_sub(field.name, 0, MILTER_NAME_MAX),
 		    str_sub(field.value, 0, FIELD_ROOM));

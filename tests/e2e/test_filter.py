@@ -42,6 +42,10 @@ ZONES = {
     "deep.test": "\n".join(['@ IN TXT "v=spf1 include:i1.deep.test -all"'] + [
         f'i{n} IN TXT "v=spf1 include:i{n + 1}.deep.test -all"' for n in range(1, 14)]),
     "ring.test": '@ IN TXT "v=spf1 include:ring.test -all"',
+    "many.test": "\n".join(['@ IN TXT "v=spf1 mx -all"'] + [f"@ IN MX {n} mx{n}" for n in range(1, 1001)]),
+    "cname.test": '@ IN TXT "v=spf1 include:one.cname.test -all"\none IN CNAME two\ntwo IN CNAME one',
+    "voids.test": '@ IN TXT "v=spf1 a:n1.voids.test a:n2.voids.test a:n3.voids.test ip4:127.0.0.1 -all"',
+    "big.test": "\n".join('@ IN TXT "' + f"{n:03d} " + "x" * 240 + '"' for n in range(240)),
     "silent.test": '@ IN TXT "v=spf1 ip4:127.0.0.1 -all"',
     "none.test": "@ IN A 192.0.2.1",
     "host.test": '@ IN TXT "v=spf1 ip4:127.0.0.1 -all"',
@@ -134,7 +138,8 @@ def pause(hk, name):
 @pytest.mark.parametrize("domain,want", [
     ("good.test", "pass"), ("other.test", "fail"), ("soft.test", "softfail"), ("neutral.test", "neutral"),
     ("none.test", "none"), ("no-such.test", "none"), ("wrong.test", "permerror"), ("deep.test", "permerror"),
-    ("ring.test", "permerror"), ("silent.test", "temperror")])
+    ("ring.test", "permerror"), ("many.test", "permerror"), ("cname.test", "temperror"), ("voids.test", "permerror"),
+    ("big.test", "none"), ("silent.test", "temperror")])
 def test_spf(hk, domain, want):
     """Every result is told, and none alone refuses mail."""
     subject = f"spf-{domain}"
@@ -286,6 +291,24 @@ def test_ambiguous_from_is_refused(hk, name, fields):
     subject = f"from-{name.replace(' ', '-')}"
     code, text = send(hk, f"{fields}To: alice@example.test\r\nSubject: {subject}\r\n\r\nx\r\n".encode())
     assert code == 550 and text.startswith("5.7.1 ") and "From" in text, (code, text)
+
+
+def test_hundred_thousand_fields(hk):
+    """It takes its time, but no more than its time, and nobody else's."""
+    fields = "".join(f"X-{n}: y\r\n" for n in range(100000)).encode()
+    started = time.monotonic()
+    assert send(hk, message("many-fields").replace(b"\r\n\r\n", b"\r\n" + fields + b"\r\n", 1))[0] == 250
+    assert time.monotonic() - started < 20
+    assert "spf=pass" in results(find(hk, "many-fields"))
+
+
+def test_many_signatures(hk):
+    """Ten are looked at (threats 19); those behind cost nothing."""
+    data = message("many-signatures", "a@proven.test")
+    field = signed(data, "proven.test")[:-len(data)]
+    assert send(hk, field * 200 + data, "a@proven.test")[0] == 250
+    found = results(find(hk, "many-signatures"))
+    assert found.count("dkim=pass") == 10, found
 
 
 # ---- mail of our own ----
