@@ -98,6 +98,7 @@ static const struct folder folders[] = {
 	{ "data/accounts", "_hikyaku-mboxd", "_hikyaku-blobd", 02770 },
 	{ "data/scan", NULL, NULL, 0755 },
 	{ "data/scan/signatures", NULL, NULL, 0755 },
+	{ "data/scan/clamav", NULL, NULL, 0755 },
 	{ "data/scan/unpack", NULL, NULL, 0755 },
 	{ "data/empty", NULL, NULL, 0555 },
 };

@@ -2,6 +2,7 @@
 #include "filterd/virus/engine.h"
 
 #include <clamav.h>
+#include <dirent.h>
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -64,31 +65,54 @@ set_limits(struct cl_engine *cl, struct err *err)
 	return 0;
 }
 
-struct engine *
-engine_load(const char *folder, uint64_t *signatures_r, struct err *err)
+/* libclamav takes a folder without signatures for a failure. */
+static bool
+has_files(const char *folder)
 {
-	struct engine *engine;
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	bool has = false;
+
+	while (dir != NULL && !has && (entry = readdir(dir)) != NULL)
+		has = entry->d_name[0] != '.';
+	if (dir != NULL)
+		(void)closedir(dir);
+	return has;
+}
+
+static int
+load_folders(struct cl_engine *cl, const char *const *folders,
+    unsigned *count, struct err *err)
+{
+	cl_error_t rc = CL_SUCCESS;
+
+	for (; *folders != NULL && rc == CL_SUCCESS; folders++)
+		if (has_files(*folders))
+			rc = cl_load(*folders, cl, count, CL_DB_STDOPT);
+	if (rc == CL_SUCCESS && *count != 0)
+		rc = cl_engine_compile(cl);
+	if (rc != CL_SUCCESS)
+		return err_set(err, ERR_CORRUPT, "signatures: %s",
+		    cl_strerror(rc));
+	return *count != 0 ? 0 : err_set(err, ERR_NOTFOUND, "no signatures");
+}
+
+struct engine *
+engine_load(const char *const *folders, uint64_t *signatures_r,
+    struct err *err)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
 	unsigned count = 0;
 	cl_error_t rc;
 
+	invariant(engine != NULL);
 	cl_set_clcb_msg(on_message);
 	rc = cl_init(CL_INIT_DEFAULT);
-	engine = calloc(1, sizeof(*engine));
-	invariant(engine != NULL);
 	engine->cl = rc == CL_SUCCESS ? cl_engine_new() : NULL;
-	if (engine->cl == NULL) {
+	if (engine->cl == NULL)
 		err_set(err, ERR_TEMP, "libclamav: %s", cl_strerror(rc));
-	} else if (set_limits(engine->cl, err) == 0) {
-		rc = cl_load(folder, engine->cl, &count, CL_DB_STDOPT);
-		if (rc == CL_SUCCESS && count != 0)
-			rc = cl_engine_compile(engine->cl);
-		if (rc != CL_SUCCESS)
-			err_set(err, ERR_CORRUPT, "signatures: %s",
-			    cl_strerror(rc));
-		else if (count == 0)
-			err_set(err, ERR_NOTFOUND, "no signatures in %s",
-			    folder);
-	}
+	else if (set_limits(engine->cl, err) == 0)
+		(void)load_folders(engine->cl, folders, &count, err);
 	if (err->code != 0)
 		engine_free(&engine);
 	*signatures_r = count;

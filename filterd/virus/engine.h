@@ -35,8 +35,9 @@ struct finding {
 	char name[ENGINE_NAME_MAX + 1];	/* printable ASCII; "" when clean */
 };
 
-/* Load the signatures of a folder. */
-struct engine *engine_load(const char *folder, uint64_t *signatures_r,
+/* Load the signatures of folders (ended by NULL; one that is empty or not
+ * there adds none). */
+struct engine *engine_load(const char *const *folders, uint64_t *signatures_r,
     struct err *err);
 void engine_free(struct engine **engine);
 

@@ -24,11 +24,12 @@ setup(void **state)
 	static struct fixture f;
 	struct err err = ERR_INIT;
 	char folder[512];
+	const char *const folders[] = { "/nonexistent", folder, NULL };
 	uint64_t signatures;
 
 	(void)snprintf(folder, sizeof(folder), "%s/conf/signatures",
 	    getenv("srcdir") != NULL ? getenv("srcdir") : ".");
-	f.engine = engine_load(folder, &signatures, &err);
+	f.engine = engine_load(folders, &signatures, &err);
 	if (f.engine == NULL)
 		fail_msg("%s", err_text(&err));
 	assert_true(signatures >= 3);

@@ -23,6 +23,7 @@ struct scand {
 	struct pool *pool;
 	struct pool_settings settings;
 	char signatures[4096];
+	char clamav[4096];
 	char unpack[4096];
 };
 
@@ -142,6 +143,26 @@ make_slot(struct child *child, unsigned slot, uint64_t octets,
 	return 0;
 }
 
+/* Where freshclam keeps ClamAV's signatures, if it is there: to be read. */
+static int
+show_clamav(struct child *child, struct err *err)
+{
+	struct str from = child_config(child, "clamav_signatures", "");
+	const char *to = child_dir(child, "data/scan/clamav");
+	char path[4096];
+
+	(void)snprintf(path, sizeof(path), "%.*s", STR_FMT(from));
+	if (from.len == 0 || access(path, F_OK) == -1)
+		return 0;
+	if (mount(path, to, NULL, MS_BIND, NULL) == -1)
+		return err_set_errno(err, ERR_DENIED, "%s on %s", path, to);
+	/* Whose flags are locked it cannot be changed for; its owner's rights
+	 * are in the way of writing, too. */
+	(void)mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY |
+	    MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	return 0;
+}
+
 static int
 make_slots(struct child *child, unsigned slots, struct err *err)
 {
@@ -154,7 +175,8 @@ make_slots(struct child *child, unsigned slots, struct err *err)
 	if (geteuid() == 0 &&
 	    (owner = getpwnam("_hikyaku-scand")) == NULL)
 		return err_set(err, ERR_NOTFOUND, "no user _hikyaku-scand");
-	if ((rc = own_mounts(err)) != 0)
+	if ((rc = own_mounts(err)) != 0 ||
+	    (rc = show_clamav(child, err)) != 0)
 		return rc;
 	for (i = 0; i < slots && rc == 0; i++)
 		rc = make_slot(child, i, octets, owner, err);
@@ -193,6 +215,8 @@ prepare(struct child *child, struct err *err)
 	root = child_enter_dir(child, "data/scan", SB_READ | SB_WRITE);
 	(void)snprintf(scand->signatures, sizeof(scand->signatures),
 	    "%s/signatures", root);
+	(void)snprintf(scand->clamav, sizeof(scand->clamav), "%s/clamav",
+	    root);
 	(void)snprintf(scand->unpack, sizeof(scand->unpack), "%s/unpack",
 	    root);
 	return 0;
@@ -205,7 +229,8 @@ start(struct child *child, struct err *err)
 
 	(void)err;
 	scand->settings.env = (struct worker_env){
-		.signatures = scand->signatures, .unpack = scand->unpack,
+		.signatures = { scand->signatures, scand->clamav },
+		.unpack = scand->unpack,
 		.is_degraded_ok = child->sandbox.is_degraded_ok,
 	};
 	scand->settings.generation = generation_main;

@@ -526,7 +526,7 @@ generation_start(struct pool *pool, uint64_t stamp)
 
 /* Names, sizes and times of the signatures, as one number; 0: none. */
 static uint64_t
-stamp_of(const char *folder)
+stamp_of_folder(const char *folder)
 {
 	DIR *dir = opendir(folder);
 	uint64_t stamp = 0, one;
@@ -548,6 +548,16 @@ stamp_of(const char *folder)
 	}
 	if (dir != NULL)
 		(void)closedir(dir);
+	return stamp;
+}
+
+static uint64_t
+stamp_of(const char *const *folders)
+{
+	uint64_t stamp = 0;
+
+	for (; *folders != NULL; folders++)
+		stamp = stamp * 31 + stamp_of_folder(*folders);
 	return stamp;
 }
 

@@ -228,7 +228,7 @@ setup(void **state)
 	make_file("signatures");
 	alerts = 0;
 	loop = loop_new();
-	settings.env.signatures = folder;
+	settings.env.signatures[0] = folder;
 	pool = pool_new(loop, &settings);
 	assert_int_equal(ipc_pair(fds, NULL), 0);
 	served = ipc_serve(loop, &ipc_scan, fds[0], STR("filterd"), asked,

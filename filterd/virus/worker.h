@@ -17,7 +17,8 @@
 #include "base/err.h"
 
 struct worker_env {
-	const char *signatures;	/* folder, as it is reached now */
+	/* folders, as they are reached now; ended by NULL */
+	const char *signatures[3];
 	const char *unpack;	/* holds a folder for each slot */
 	bool is_degraded_ok;
 };

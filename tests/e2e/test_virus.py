@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: ISC
 """Malicious content, in and out, through a running instance; and scanners that hang or end."""
 import email.message
+import functools
 import hashlib
+import http.server
 import io
 import os
 import pathlib
 import signal
 import smtplib
+import subprocess
+import threading
 import time
 import zipfile
 
@@ -28,8 +32,17 @@ CONTAINERS = [
 
 
 @pytest.fixture(scope="module")
-def hk():
-    instance = Instance(config={"scan_time": f"{SCAN_S}s", "filter_budget": "8s", "rate_connections": "100000",
+def fresh(tmp_path_factory):
+    """Where freshclam puts what it fetches."""
+    folder = tmp_path_factory.mktemp("freshclam")
+    for path in (folder, *folder.parents[:3]):
+        path.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hk(fresh):
+    instance = Instance(config={"clamav_signatures": str(fresh), "scan_time": f"{SCAN_S}s", "filter_budget": "8s", "rate_connections": "100000",
                                 "rate_messages": "100000"}).start()
     try:
         instance.domain()
@@ -170,6 +183,34 @@ def test_worthless_signatures_are_not_used(hk):
     # They are what the test is about.
     log = hk.dir / "log/hikyaku.log"
     log.write_text("".join(line for line in log.read_text().splitlines(True) if "process.alert" not in line))
+
+
+def test_freshclam(hk, fresh, tmp_path):
+    """Debian's freshclam fetches a database from a mirror on loopback: it is used soon after."""
+    mark = b"FETCHED-BY-FRESHCLAM-" + os.urandom(8).hex().encode()
+    (tmp_path / "fresh.ndb").write_text(f"Fetched.Signature:0:*:{mark.hex()}\n")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    config = tmp_path / "freshclam.conf"
+    config.write_text("\n".join([
+        f"DatabaseDirectory {fresh}", "DatabaseOwner root", "DNSDatabaseInfo no", "DatabaseMirror 127.0.0.1",
+        "ExcludeDatabase main", "ExcludeDatabase daily", "ExcludeDatabase bytecode",
+        f"DatabaseCustomURL http://127.0.0.1:{server.server_port}/fresh.ndb"]) + "\n")
+    try:
+        done = subprocess.run(["freshclam", f"--config-file={config}", "--stdout"], capture_output=True, text=True,
+                              timeout=120)
+    finally:
+        server.shutdown()
+    assert (fresh / "fresh.ndb").exists(), done.stdout + done.stderr
+    deadline = time.monotonic() + 60
+    while True:
+        code, text = send(hk, message("fetched", ("a.bin", mark)), "a@remote.test")
+        if code == 554:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert "Fetched.Signature" in text
 
 
 def workers(hk):
