@@ -195,7 +195,8 @@ read_grant(const struct dkim_keys *keys, struct ipc_req *req,
 		return false;
 	}
 	if (grant_read(octets, keys->secret, when_wall_s(), grant_r, &err) !=
-	    0 || grant_r->purpose != GRANT_DKIM) {
+	    0 || (grant_r->purpose != GRANT_DKIM &&
+	    grant_r->purpose != GRANT_ARC)) {
 		ipc_reply_err(req, ERR_DENIED, "%s", err_text(&err));
 		return false;
 	}

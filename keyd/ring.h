@@ -14,8 +14,8 @@
  * Easy case: ring_load(), ring_signing(), ring_add(). Hard case: power was
  * lost while a record was written: it is not whole, nobody was told of it,
  * and the next one takes its place. A record that does not check out and has
- * another one behind it is damage: what stands before it is used, and the file is not
- * touched any more (is_damaged).
+ * another one behind it is damage: what stands before it is used, and the file
+ * is not touched any more (is_damaged).
  *
  * Lifetime.   ring_load() -> ... -> ring_free().
  * Ownership.  The ring owns the descriptor and the keys.

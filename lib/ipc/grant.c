@@ -58,11 +58,8 @@ grant_put(struct buf *out, const struct grant *grant,
 }
 
 int
-grant_read(struct str octets,
-    const unsigned char secret[GRANT_SECRET_OCTETS], int64_t now_s,
-    struct grant *grant_r, struct err *err)
+grant_peek(struct str octets, struct grant *grant_r, struct err *err)
 {
-	unsigned char mac[MAC_OCTETS];
 	size_t len;
 
 	if (octets.len < FIXED_OCTETS + MAC_OCTETS ||
@@ -71,13 +68,27 @@ grant_read(struct str octets,
 	len = octets.len - MAC_OCTETS;
 	if (number_at(octets, FIXED_OCTETS - 1, 1) != len - FIXED_OCTETS)
 		return err_set(err, ERR_SYNTAX, "no grant");
-	mac_of(str_sub(octets, 0, len), secret, mac);
-	if (!rand_equal(mac, octets.p + len, MAC_OCTETS))
-		return err_set(err, ERR_DENIED, "not a grant of ours");
 	grant_r->purpose = (enum grant_purpose)number_at(octets, 1, 1);
 	grant_r->what = number_at(octets, 2, 8);
 	grant_r->expires_s = (int64_t)number_at(octets, 10, 8);
 	grant_r->domain = str_sub(octets, FIXED_OCTETS, len - FIXED_OCTETS);
+	return 0;
+}
+
+int
+grant_read(struct str octets,
+    const unsigned char secret[GRANT_SECRET_OCTETS], int64_t now_s,
+    struct grant *grant_r, struct err *err)
+{
+	unsigned char mac[MAC_OCTETS];
+	size_t len;
+
+	if (grant_peek(octets, grant_r, err) != 0)
+		return ERR_SYNTAX;
+	len = octets.len - MAC_OCTETS;
+	mac_of(str_sub(octets, 0, len), secret, mac);
+	if (!rand_equal(mac, octets.p + len, MAC_OCTETS))
+		return err_set(err, ERR_DENIED, "not a grant of ours");
 	if (grant_r->expires_s < now_s)
 		return err_set(err, ERR_DENIED, "the grant is too old");
 	return 0;

@@ -27,7 +27,8 @@
 #define GRANT_MAX 512
 
 enum grant_purpose {
-	GRANT_DKIM = 1,		/* what: the queue id */
+	GRANT_DKIM = 1,		/* sign it; what: the queue id */
+	GRANT_ARC = 2,		/* seal it; the same */
 };
 
 struct grant {
@@ -40,6 +41,9 @@ struct grant {
 /* Append it. */
 void grant_put(struct buf *out, const struct grant *grant,
     const unsigned char secret[GRANT_SECRET_OCTETS]);
+
+/* What it says it is, for who cannot check it. ERR_SYNTAX. */
+int grant_peek(struct str octets, struct grant *grant_r, struct err *err);
 
 int grant_read(struct str octets,
     const unsigned char secret[GRANT_SECRET_OCTETS], int64_t now_s,

@@ -269,6 +269,35 @@ verify_chain(const struct arc_chain *chain,
 	return MAILAUTH_DONE;
 }
 
+/* RFC 8617 section 5.1.3: a chain that was broken before is not continued. */
+static bool
+was_broken(const struct arc_chain *chain)
+{
+	const struct sig *as = chain->sets[chain->highest].as;
+
+	return as != NULL && as->chain == MAILAUTH_FAIL;
+}
+
+static void
+look(const struct mailauth_message *message, struct arc_chain *chain_r,
+    struct arc_result *result_r)
+{
+	invariant(message->has_ended);
+	memset(result_r, 0, sizeof(*result_r));
+	arc_chain_init(chain_r, message);
+	result_r->instance = chain_r->highest;
+	result_r->may_seal = chain_r->highest < ARC_SETS_MAX &&
+	    !message->has_too_many_arc && !was_broken(chain_r);
+}
+
+void
+arc_look(const struct mailauth_message *message, struct arc_result *result_r)
+{
+	struct arc_chain chain;
+
+	look(message, &chain, result_r);
+}
+
 enum mailauth_step
 arc_verify(const struct mailauth_message *message, struct answers *answers,
     int64_t now_s, struct arc_result *result_r)
@@ -277,19 +306,11 @@ arc_verify(const struct mailauth_message *message, struct answers *answers,
 	const struct sig *broken;
 	const char *reason;
 
-	invariant(message->has_ended);
-	memset(result_r, 0, sizeof(*result_r));
-	arc_chain_init(&chain, message);
-	result_r->instance = chain.highest;
-	result_r->may_seal = chain.highest < ARC_SETS_MAX &&
-	    !message->has_too_many_arc;
+	look(message, &chain, result_r);
 	if (chain.highest == 0 && !chain.is_odd)
 		return MAILAUTH_DONE;
-	if (chain.highest > 0 && chain.sets[chain.highest].as != NULL &&
-	    chain.sets[chain.highest].as->chain == MAILAUTH_FAIL) {
-		result_r->may_seal = false;
+	if (was_broken(&chain))
 		return fail(result_r, "the chain was broken before");
-	}
 	if ((reason = check_structure(&chain)) != NULL)
 		return fail(result_r, reason);
 	if (chain.sets[chain.highest].ams->result == MAILAUTH_NONE &&

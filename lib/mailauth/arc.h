@@ -60,6 +60,11 @@ struct arc_result {
 enum mailauth_step arc_verify(const struct mailauth_message *message,
     struct answers *answers, int64_t now_s, struct arc_result *result_r);
 
+/* Only what stands there, without checking it: instance and may_seal; result
+ * is NONE. */
+void arc_look(const struct mailauth_message *message,
+    struct arc_result *result_r);
+
 struct arc_seal {
 	struct str domain;
 	struct str selector;

@@ -96,13 +96,16 @@ trace_of(struct work *work, const struct queue_rcpt *rcpt)
 	return trace;
 }
 
-/* One for all jobs of the item. */
+/* One for all jobs of the item, but for those that are sent on. */
 static struct str
-grant_of(struct work *work)
+grant_of(struct work *work, struct str via)
 {
+	if (via.len != 0)
+		return grants_make(work->env->grant_secret, work->arena,
+		    &work->item, via);
 	if (!work->has_grant)
 		work->grant = grants_make(work->env->grant_secret,
-		    work->arena, &work->item);
+		    work->arena, &work->item, STR_NONE);
 	work->has_grant = true;
 	return work->grant;
 }
@@ -118,7 +121,7 @@ away_new(struct work *work, const struct queue_rcpt *rcpt)
 	away->job.sender = work->item.sender;
 	away->job.trace = trace_of(work, rcpt);
 	away->job.domain = domain_of(rcpt->address);
-	away->job.grant = grant_of(work);
+	away->job.grant = grant_of(work, rcpt->via);
 	away->job.blob_fd = work->blob_fd;
 	away->job.on_result = on_result;
 	away->job.on_done = on_done;

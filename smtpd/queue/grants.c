@@ -53,33 +53,40 @@ from_domain(struct arena *arena, const struct queue_item *item)
 	return addresses[0].domain;
 }
 
+static struct str
+domain_of_address(struct arena *arena, struct str text)
+{
+	struct address address;
+
+	return address_parse(arena, text, ADDRESS_UTF8 | ADDRESS_DOTS,
+	    &address, NULL) == 0 ? address.domain : STR_NONE;
+}
+
 /* A header that was too long for a summary: the envelope, which is the
  * sender's own too. */
 static struct str
 domain_of(struct arena *arena, const struct queue_item *item)
 {
-	struct address address;
-
-	if (item->summary.len != 0)
-		return from_domain(arena, item);
-	if (address_parse(arena, item->sender, ADDRESS_UTF8 | ADDRESS_DOTS,
-	    &address, NULL) != 0)
-		return STR_NONE;
-	return address.domain;
+	return item->summary.len != 0 ? from_domain(arena, item) :
+	    domain_of_address(arena, item->sender);
 }
 
 struct str
 grants_make(const unsigned char *secret, struct arena *arena,
-    const struct queue_item *item)
+    const struct queue_item *item, struct str via)
 {
 	struct grant grant = { .purpose = GRANT_DKIM, .what = item->id };
 	struct str octets;
 	struct buf out;
 
-	if (item->sender_account == 0 || item->sender.len == 0 ||
-	    (item->flags & QUEUE_F_DSN) != 0)
+	if ((item->flags & QUEUE_F_DSN) != 0)
 		return STR_NONE;
-	grant.domain = domain_of(arena, item);
+	if (item->sender_account != 0 && item->sender.len != 0) {
+		grant.domain = domain_of(arena, item);
+	} else if (item->sender_account == 0 && via.len != 0) {
+		grant.purpose = GRANT_ARC;
+		grant.domain = domain_of_address(arena, via);
+	}
 	if (grant.domain.len == 0 || grant.domain.len > 253)
 		return STR_NONE;
 	grant.expires_s = when_wall_s() + GRANT_LIFE_S;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * grants: which domain a message may be signed for when it leaves: that of
- * its From, which ingress has checked to be the sender's own. Only what
- * somebody submitted who had logged in; DSNs and what comes from elsewhere get
- * none.
+ * its From, which ingress has checked to be the sender's own, when somebody
+ * submitted it who had logged in. What came from elsewhere and is sent on may
+ * be sealed (ARC) for the domain of our address that does so. DSNs get none.
  *
  * Lifetime.   grants_tell() each time a keyd comes.
  * Blocking.   Never.
@@ -19,8 +19,9 @@
 void grants_tell(unsigned char secret[GRANT_SECRET_OCTETS],
     struct ipc_link *keyd);
 
-/* A grant for this item, in the arena; empty: none. */
+/* A grant for this item, in the arena; empty: none. via: our address that
+ * sends it on, or empty. */
 struct str grants_make(const unsigned char *secret, struct arena *arena,
-    const struct queue_item *item);
+    const struct queue_item *item, struct str via);
 
 #endif

@@ -3,7 +3,9 @@
 
 #include "base/log.h"
 #include "base/when.h"
-#include "mailauth/dkim.h"
+#include "ipc/grant.h"
+#include "mail/header.h"
+#include "mailauth/authres.h"
 
 #define KEPT_MAX 256U
 #define KEPT_S 3600
@@ -16,6 +18,7 @@
 
 struct kept {
 	uint64_t queue_id;
+	struct buf about;	/* see about_of() */
 	unsigned octets;	/* which octets: see octets_of() */
 	int64_t made_s;		/* 0: a free place */
 	struct buf text;
@@ -33,8 +36,10 @@ signatures_new(void)
 	size_t i;
 
 	invariant(signatures != NULL);
-	for (i = 0; i < KEPT_MAX; i++)
+	for (i = 0; i < KEPT_MAX; i++) {
 		buf_init(&signatures->v[i].text, TEXT_MAX);
+		buf_init(&signatures->v[i].about, GRANT_MAX);
+	}
 	return signatures;
 }
 
@@ -45,15 +50,17 @@ signatures_free(struct signatures **signatures)
 
 	if (*signatures == NULL)
 		return;
-	for (i = 0; i < KEPT_MAX; i++)
+	for (i = 0; i < KEPT_MAX; i++) {
 		buf_fini(&(*signatures)->v[i].text);
+		buf_fini(&(*signatures)->v[i].about);
+	}
 	free(*signatures);
 	*signatures = NULL;
 }
 
 static const struct kept *
 recall(const struct signatures *signatures, uint64_t queue_id,
-    unsigned octets)
+    struct str about, unsigned octets)
 {
 	int64_t now_s = when_wall_s();
 	const struct kept *kept;
@@ -63,6 +70,7 @@ recall(const struct signatures *signatures, uint64_t queue_id,
 		kept = &signatures->v[i];
 		if (kept->made_s != 0 && kept->queue_id == queue_id &&
 		    kept->octets == octets && kept->made_s <= now_s &&
+		    str_eq(buf_str(&kept->about), about) &&
 		    kept->made_s + KEPT_S > now_s)
 			return kept;
 	}
@@ -70,8 +78,8 @@ recall(const struct signatures *signatures, uint64_t queue_id,
 }
 
 static void
-remember(struct signatures *signatures, uint64_t queue_id, unsigned octets,
-    struct str text)
+remember(struct signatures *signatures, uint64_t queue_id,
+    struct str about, unsigned octets, struct str text)
 {
 	struct kept *kept = &signatures->v[signatures->next];
 
@@ -79,6 +87,8 @@ remember(struct signatures *signatures, uint64_t queue_id, unsigned octets,
 	buf_fini(&kept->text);
 	buf_init(&kept->text, TEXT_MAX);
 	buf_add_str(&kept->text, text);
+	buf_reset(&kept->about);
+	buf_add_str(&kept->about, about);
 	kept->queue_id = queue_id;
 	kept->octets = octets;
 	kept->made_s = when_wall_s();
@@ -86,7 +96,7 @@ remember(struct signatures *signatures, uint64_t queue_id, unsigned octets,
 
 /* ---- one job's ---- */
 
-enum phase { FIND, READ, SIGN, READY, BROKEN };
+enum phase { FIND, READ, SIGN, SEAL, SEAL_AGAIN, READY, BROKEN };
 
 struct key {
 	struct str selector;
@@ -97,6 +107,8 @@ struct signer {
 	struct relay *relay;
 	struct arena *arena;
 	struct str grant;
+	struct str about;		/* what it grants; not checked here */
+	bool is_seal;
 	uint64_t queue_id;
 	enum phase phase;
 	unsigned octets;		/* what phase is about */
@@ -107,12 +119,30 @@ struct signer {
 	size_t key;			/* whose turn it is */
 	struct mailauth_message *message;
 	struct dkim_signing *signing;
+	struct arc_seal seal;		/* what sealing is about */
+	struct arc_sealing *sealing;
+	unsigned char digest[MAILAUTH_HASH_OCTETS];	/* of SEAL_AGAIN */
 	struct buf text;
 	uint32_t call;			/* under way, or 0 */
 	struct err err;
 	void (*wake)(void *ctx);
 	void *wake_ctx;
 };
+
+/* Purpose and domain of the grant: signatures for one are none for another. */
+static void
+about_of(struct signer *signer)
+{
+	struct grant grant;
+
+	if (grant_peek(signer->grant, &grant, NULL) != 0) {
+		signer->about = signer->grant;
+		return;
+	}
+	signer->is_seal = grant.purpose == GRANT_ARC;
+	signer->about = arena_printf(signer->arena, "%u %.*s",
+	    (unsigned)grant.purpose, STR_FMT(grant.domain));
+}
 
 struct signer *
 signer_new(struct relay *relay, struct str grant, uint64_t queue_id)
@@ -124,6 +154,7 @@ signer_new(struct relay *relay, struct str grant, uint64_t queue_id)
 	signer->arena = arena_new(0);
 	signer->grant = arena_str(signer->arena, grant);
 	signer->queue_id = queue_id;
+	about_of(signer);
 	buf_init(&signer->text, TEXT_MAX);
 	return signer;
 }
@@ -179,8 +210,8 @@ ready(struct signer *signer)
 {
 	mailauth_message_free(&signer->message);
 	signer->phase = READY;
-	remember(signer->relay->signatures, signer->queue_id, signer->octets,
-	    buf_str(&signer->text));
+	remember(signer->relay->signatures, signer->queue_id, signer->about,
+	    signer->octets, buf_str(&signer->text));
 }
 
 /* ---- which keys ---- */
@@ -263,7 +294,7 @@ step_read(struct signer *signer, struct letter *letter,
 	}
 	if (is_end) {
 		mailauth_message_end(signer->message);
-		signer->phase = SIGN;
+		signer->phase = signer->is_seal ? SEAL : SIGN;
 		signer->key = 0;
 		signer->signing = NULL;
 	}
@@ -287,6 +318,28 @@ on_signed(void *ctx, int code, struct ipc_in *in)
 	wake(signer);
 }
 
+/* KEY_DKIM_SIGN for the key whose turn it is. */
+static void
+ask_signature(struct signer *signer, const unsigned char *digest,
+    ipc_done *done)
+{
+	const struct key *key = &signer->keys[signer->key];
+	struct ipc_out *out = ipc_begin(signer->relay->keyd, KEY_DKIM_SIGN);
+
+	ipc_put_str(out, signer->grant);
+	ipc_put_str(out, key->selector);
+	ipc_put_u64(out, key->algorithm);
+	ipc_put_str(out, str_make(digest, MAILAUTH_HASH_OCTETS));
+	signer->call = ipc_call(out, -1, KEYD_MS, done, signer);
+}
+
+static enum dkim_algorithm
+algorithm_of(const struct key *key)
+{
+	return key->algorithm == DKIM_ED25519_SHA256 ? DKIM_ED25519_SHA256 :
+	    DKIM_RSA_SHA256;
+}
+
 /* Ask for the signature of the next key; what cannot be signed leaves without
  * one. */
 static enum signer_step
@@ -297,7 +350,6 @@ step_sign(struct signer *signer)
 	    .now_s = when_wall_s() };
 	struct err err = ERR_INIT;
 	const struct key *key;
-	struct ipc_out *out;
 
 	if (signer->call != 0)
 		return SIGNER_WAIT;
@@ -307,8 +359,7 @@ step_sign(struct signer *signer)
 	}
 	key = &signer->keys[signer->key];
 	how.selector = key->selector;
-	how.algorithm = key->algorithm == DKIM_ED25519_SHA256 ?
-	    DKIM_ED25519_SHA256 : DKIM_RSA_SHA256;
+	how.algorithm = algorithm_of(key);
 	signer->signing = dkim_sign_begin(signer->message, &how, digest,
 	    &err);
 	if (signer->signing == NULL) {
@@ -317,12 +368,113 @@ step_sign(struct signer *signer)
 		signer->key++;
 		return SIGNER_MORE;
 	}
-	out = ipc_begin(signer->relay->keyd, KEY_DKIM_SIGN);
-	ipc_put_str(out, signer->grant);
-	ipc_put_str(out, key->selector);
-	ipc_put_u64(out, key->algorithm);
-	ipc_put_str(out, str_make(digest, sizeof(digest)));
-	signer->call = ipc_call(out, -1, KEYD_MS, on_signed, signer);
+	ask_signature(signer, digest, on_signed);
+	return SIGNER_WAIT;
+}
+
+/* ---- sealing ---- */
+
+/* The first signature was for the message, the second is for the seal. */
+static void
+on_sealed(void *ctx, int code, struct ipc_in *in)
+{
+	struct signer *signer = ctx;
+
+	if (code != 0) {
+		broken(signer, code);
+	} else if (signer->phase == SEAL) {
+		arc_seal_message(signer->sealing, ipc_get_str(in),
+		    signer->digest);
+		signer->phase = SEAL_AGAIN;
+	} else {
+		arc_seal_end(signer->sealing, ipc_get_str(in),
+		    &signer->text);
+		ready(signer);
+	}
+	wake(signer);
+}
+
+/* What we have found out when it came: the field of our name. */
+static bool
+find_results(const struct signer *signer, struct str *value_r)
+{
+	struct str name = str_of(signer->relay->hostname), rest;
+	struct header_field field;
+	struct header_iter iter;
+
+	header_iter_init(&iter, mailauth_message_header(signer->message));
+	while (header_next(&iter, &field)) {
+		if (!str_eq_nocase(field.name,
+		    STR("Authentication-Results")) || !str_eq_nocase(
+		    authres_id(signer->arena, field.value, &rest), name))
+			continue;
+		*value_r = field.value;
+		return true;
+	}
+	return false;
+}
+
+/* The state of the chain as it came; false: nobody looked, or it is not this
+ * message's. */
+static bool
+find_chain(struct signer *signer, struct arc_result *chain_r)
+{
+	struct authres_list *list = arena_new_of(signer->arena,
+	    struct authres_list);
+	bool is_known = true;
+	size_t i;
+
+	arc_look(signer->message, chain_r);
+	if (!chain_r->may_seal ||
+	    !find_results(signer, &signer->seal.results) ||
+	    authres_parse(signer->arena, signer->seal.results, list,
+	    NULL) != 0)
+		return false;
+	/* Where there is no chain nothing is said of it. */
+	for (i = 0; i < list->count; i++)
+		if (str_eq_nocase(list->v[i].method, STR("arc")))
+			is_known = mailauth_result_of(list->v[i].result,
+			    &chain_r->result) == 0;
+	return is_known && (chain_r->result == MAILAUTH_FAIL ||
+	    (chain_r->result == MAILAUTH_PASS && chain_r->instance > 0) ||
+	    (chain_r->result == MAILAUTH_NONE && chain_r->instance == 0));
+}
+
+/* With one key: RSA, which every reader knows, stands first. */
+static enum signer_step
+step_seal(struct signer *signer)
+{
+	unsigned char digest[MAILAUTH_HASH_OCTETS];
+	struct arc_result chain;
+	struct err err = ERR_INIT;
+
+	if (signer->call != 0)
+		return SIGNER_WAIT;
+	if (!find_chain(signer, &chain)) {
+		ready(signer);
+		return SIGNER_DONE;
+	}
+	signer->seal.domain = signer->domain;
+	signer->seal.selector = signer->keys[0].selector;
+	signer->seal.algorithm = algorithm_of(&signer->keys[0]);
+	signer->seal.now_s = when_wall_s();
+	signer->sealing = arc_seal_begin(signer->message, &chain,
+	    &signer->seal, digest, &err);
+	if (signer->sealing == NULL) {
+		ev_warn(NULL, "relay.sign.impossible",
+		    EV_U64(queue_id, signer->queue_id), EV_ERR(&err));
+		ready(signer);
+		return SIGNER_DONE;
+	}
+	ask_signature(signer, digest, on_sealed);
+	return SIGNER_WAIT;
+}
+
+static enum signer_step
+step_seal_again(struct signer *signer)
+{
+	if (signer->call == 0)
+		ask_signature(signer, signer->digest, on_sealed);
 	return SIGNER_WAIT;
 }
 
@@ -340,7 +492,7 @@ static void
 begin(struct signer *signer, unsigned octets)
 {
 	const struct kept *kept = recall(signer->relay->signatures,
-	    signer->queue_id, octets);
+	    signer->queue_id, signer->about, octets);
 
 	if (signer->call != 0)
 		ipc_cancel(signer->relay->keyd, signer->call);
@@ -370,6 +522,10 @@ signer_step(struct signer *signer, struct letter *letter,
 		return step_read(signer, letter, form, max, err);
 	case SIGN:
 		return step_sign(signer);
+	case SEAL:
+		return step_seal(signer);
+	case SEAL_AGAIN:
+		return step_seal_again(signer);
 	case READY:
 		return SIGNER_DONE;
 	case BROKEN:

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * signer: the DKIM signatures of a job's letter, in the form in which a hop
- * gets it. keyd signs, for the domain that queued's grant names.
+ * gets it; or its ARC set, when it came from elsewhere and is sent on. keyd
+ * signs, for the domain that queued's grant names. What is sealed is what the
+ * Authentication-Results of our name say: ingress lets nobody else's in.
  *
  * Easy case: keyd says which keys sign for the domain, the letter is read once,
  * keyd signs its digest with each; the fields go in front of the letter. A
@@ -17,7 +19,7 @@
  * Ownership.  The letter is borrowed for a step.
  * Errors.     ERR_TEMP, ERR_CORRUPT: the letter cannot be read; and keyd's.
  * Blocking.   Never, but for reading the letter.
- * RFC.        6376 section 5.
+ * RFC.        6376 section 5; 8617 section 5.1.
  */
 #ifndef RELAY_SIGNER_H
 #define RELAY_SIGNER_H

@@ -3,6 +3,7 @@
 #include "base/test.h"
 
 #include "base/log.h"
+#include "ipc/grant.h"
 #include "mailauth/dkim_key.h"
 #include "smtpd/relay/rig.h"
 #include "smtpd/relay/signer.h"
@@ -32,7 +33,7 @@ on_find(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 
 	(void)link;
 	t.finds++;
-	assert_true(str_eq(ipc_get_str(in), STR("grant")));
+	assert_true(str_eq(ipc_get_str(in), t.rig.grant));
 	if (t.find_code != 0) {
 		ipc_reply_err(req, t.find_code, "no");
 		return;
@@ -55,7 +56,7 @@ on_sign(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 
 	(void)link;
 	t.signs++;
-	assert_true(str_eq(ipc_get_str(in), STR("grant")));
+	assert_true(str_eq(ipc_get_str(in), t.rig.grant));
 	(void)ipc_get_str(in);
 	assert_int_equal(ipc_get_u64(in), DKIM_ED25519_SHA256);
 	digest = ipc_get_str(in);
@@ -218,6 +219,57 @@ test_forms(void **state)
 	assert_int_equal(t.signs, 2);
 }
 
+/* What is sent on: one set with the first key, of what our field says. */
+static void
+test_sealed(void **state)
+{
+#define OURS "Authentication-Results: relay.example.com; "
+	static const struct {
+		const char *head;
+		unsigned seals;
+		const char *cv;
+	} cases[] = {
+		{ OURS "spf=pass smtp.mailfrom=a@b.test\r\n", 1, "cv=none;" },
+		{ OURS "arc=none; spf=pass\r\n", 1, "cv=none;" },
+		{ OURS "arc=fail (i=1)\r\n", 1, "cv=fail;" },
+		{ OURS "arc=pass\r\n", 0, NULL },
+		{ OURS "arc=what\r\n", 0, NULL },
+		{ "Authentication-Results: other.test; spf=pass\r\n", 0,
+		    NULL },
+		{ "", 0, NULL },
+		{ OURS "spf=none\r\nARC-Seal: i=1; cv=fail\r\n", 0, NULL },
+		{ OURS "arc=none\r\nARC-Seal: i=1; cv=none\r\n", 0, NULL },
+	};
+	static const unsigned char secret[GRANT_SECRET_OCTETS];
+	static const char *const scripts[] = { PLAIN, NULL };
+	struct grant grant = { .purpose = GRANT_ARC,
+	    .domain = STR("example.com") };
+	struct buf octets, text;
+	size_t i;
+
+	buf_init(&octets, GRANT_MAX);
+	buf_init(&text, 4096);
+	grant_put(&octets, &grant, secret);
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		(void)setup(state);
+		t.rig.grant = buf_str(&octets);
+		t.selectors = "one two";
+		buf_reset(&text);
+		buf_addf(&text, "%s%s", cases[i].head, TEXT);
+		run(scripts, buf_str(&text));
+		assert_sent();
+		if (count("ARC-Message-Signature:") != cases[i].seals ||
+		    (cases[i].cv != NULL && count(cases[i].cv) != 1) ||
+		    count("DKIM-Signature:") != 0 || t.signs !=
+		    2 * cases[i].seals || count("s=two") != 0)
+			fail_msg("case %zu: %.*s", i,
+			    STR_FMT(buf_str(&t.rig.data)));
+		(void)teardown(state);
+	}
+	buf_fini(&octets);
+	buf_fini(&text);
+}
+
 /* What keyd may say, and what becomes of the mail. */
 static void
 test_refused(void **state)
@@ -265,6 +317,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_signed, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_forms, setup, teardown),
+		cmocka_unit_test(test_sealed),
 		cmocka_unit_test(test_refused),
 	};
 

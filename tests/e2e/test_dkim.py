@@ -165,3 +165,37 @@ def test_rotated(hk, world):
     assert hk.cli_json("dkim", "show", "example.test") == made
     send(hk, ["x@seven.open.test"])
     check(next_data(world.seven, count + 3), records(made), {*now, "first-ed"})
+
+
+def test_sealed(world, make_instance):
+    """What is sent on is sealed for the domain that does so: what filterd found out, and the chain as it came."""
+    hk = make_instance(config=world.dns.settings(relay_port=str(PORT), allow_private_targets="yes"),
+                       zones={"smtp": "internet"}).start()
+    hk.domain()
+    hk.account(BOB)
+    hk.cli("forward", "create", BOB, "y@other.open.test")
+    made = hk.cli_json("dkim", "create", "example.test", "--selector", "key")
+    texts = records(made)
+
+    def txt(name, timeout=5):
+        text = texts.get(name.decode().rstrip("."))
+        return text.encode() if text else None
+
+    def forwarded(data):
+        count = len(world.other.messages)
+        data = data.replace(b"Delivered-To: bob@example.test\r\n", b"")  # that would be a circle
+        with smtplib.SMTP("localhost", hk.port("smtp"), timeout=60) as smtp:
+            smtp.sendmail("alice@open.test", [BOB], data)
+        return next_data(world.other, count + 1)
+
+    first = forwarded(TEXT.replace(b"alice@example.test", b"alice@open.test"))
+    assert first.startswith(b"ARC-Seal:") and signatures(first) == []
+    assert b"cv=none" in first and b"d=example.test" in first
+    assert re.search(rb"ARC-Authentication-Results: i=1; mail\.example\.test;\s+spf=", first)
+    result, _, reason = dkim.arc_verify(first, dnsfunc=txt)
+    assert result == dkim.CV_Pass, reason
+    # The keys are not in the DNS: the chain that comes back is a broken one, and is sealed as that.
+    again = forwarded(first)
+    assert b"cv=fail" in again and b" i=2;" in again
+    assert not forwarded(again).startswith(b"ARC-Seal:")
+    assert not [e for e in hk.events("process.stderr") if not is_asan_note(e)]
