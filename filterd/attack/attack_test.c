@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: ISC */
+/* Kinds of files, what they promise, senders. What is inside of files:
+ * inside_test.c. */
+#include "base/test.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "filterd/attack/attack.h"
+#include "filterd/attack/build_int.h"
+#include "filterd/attack/check_int.h"
+#include "filterd/attack/kind.h"
+
+/* ---- kinds ---- */
+
+#define OCTETS(literal) { literal, sizeof(literal) - 1 }
+
+static const struct {
+	struct str octets;
+	const char *name;
+	enum attack_kind kind;
+} kinds[] = {
+	{ OCTETS(""), "a", KIND_EMPTY },
+	{ OCTETS("hello\r\n"), "a.txt", KIND_TEXT },
+	{ OCTETS("\1\2\3"), "a.txt", KIND_DATA },
+	{ OCTETS("\177ELF\2\1\1"), "a.pdf", KIND_ELF },
+	{ OCTETS("\xcf\xfa\xed\xfe\7\0\0\1"), "a", KIND_MACHO },
+	{ OCTETS("\xca\xfe\xba\xbe\0\0\0\2"), "a", KIND_MACHO },
+	{ OCTETS("\xca\xfe\xba\xbe\0\0\0\064"), "a", KIND_JAVA },
+	{ OCTETS("ITSF\3\0\0\0"), "a.chm", KIND_CHM },
+	{ OCTETS("%PDF-1.7\n"), "a.exe", KIND_PDF },
+	{ OCTETS("\n\nrubbish %PDF-1.7\n"), "a", KIND_PDF },
+	{ OCTETS("{\\rtf1 x}"), "a.doc", KIND_RTF },
+	{ OCTETS("{\\rt x}"), "a.doc", KIND_RTF },
+	{ OCTETS("Rar!\032\007\001\0"), "a", KIND_RAR },
+	{ OCTETS("7z\xbc\xaf\x27\x1c\0\4"), "a", KIND_SEVENZIP },
+	{ OCTETS("MSCF\0\0\0\0"), "a", KIND_CAB },
+	{ OCTETS("\037\213\010\0"), "a", KIND_GZIP },
+	{ OCTETS("vhdxfile"), "a", KIND_VHDX },
+	{ OCTETS("\x89PNG\r\n\032\n"), "a", KIND_PICTURE },
+	{ OCTETS("\xff\xd8\xff\xe0"), "a", KIND_PICTURE },
+	{ OCTETS("\0\0\0\030ftypheic"), "a", KIND_PICTURE },
+	{ OCTETS("\0\0\0\030ftypisom"), "a", KIND_MEDIA },
+	{ OCTETS("RIFF\0\0\0\0WEBP"), "a", KIND_PICTURE },
+	{ OCTETS("\x22\0-lh5-\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "a", KIND_LHA },
+	{ OCTETS("#!/bin/sh\n"), "a", KIND_SCRIPT },
+	{ OCTETS("var x = 1;"), "a.js", KIND_SCRIPT },
+	{ OCTETS("var x = 1;"), "a.txt", KIND_TEXT },
+	{ OCTETS("x = CreateObject(\"WScript.Shell\")"), "a.dat",
+	    KIND_SCRIPT },
+	{ OCTETS("Do not run WScript.Shell"), "a.txt", KIND_TEXT },
+	{ OCTETS("@echo off\r\n"), "a", KIND_SCRIPT },
+	{ OCTETS("<job id=\"x\">"), "a", KIND_SCRIPT },
+	{ OCTETS("<?xml version='1.0'?><scriptlet>"), "a", KIND_SCRIPT },
+	{ OCTETS("<html><hta:application id=x>"), "a.html", KIND_HTA },
+	{ OCTETS(" \r\n<!DOCTYPE html>"), "a", KIND_HTML },
+	{ OCTETS("\xef\xbb\xbf<HTML>"), "a", KIND_HTML },
+	{ OCTETS("<?xml version='1.0'?><svg xmlns=''/>"), "a", KIND_SVG },
+	{ OCTETS("<?xml version='1.0'?><a/>"), "a", KIND_XML },
+	{ OCTETS("[InternetShortcut]\r\nURL=http://a.example/"), "a",
+	    KIND_URL_FILE },
+	{ OCTETS("PK\003\004"), "a", KIND_ZIP },
+	{ OCTETS("PK"), "a", KIND_TEXT }, { OCTETS("MZ"), "a", KIND_TEXT },
+};
+
+static void
+tells_kinds(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(kinds); i++) {
+		struct name_look look = names_look(str_of(kinds[i].name));
+		enum attack_kind kind = kind_of(kinds[i].octets, &look);
+
+		if (kind != kinds[i].kind)
+			fail_msg("%s: %s, not %s", kinds[i].name,
+			    kind_name(kind), kind_name(kinds[i].kind));
+	}
+}
+
+/* Marks far inside, and structure. */
+static void
+tells_structures(void **state)
+{
+	static const struct {
+		size_t at;
+		const char *mark;
+		size_t len;
+		enum attack_kind kind;
+	} marks[] = {
+		{ 0, "MZ", 70000, KIND_DOS },
+		{ 32769, "CD001", 40000, KIND_ISO },
+		{ 32769, "BEA01", 40000, KIND_UDF },
+		{ 257, "ustar", 1024, KIND_TAR },
+		{ 69488, "conectix", 70000, KIND_VHD },
+		{ 69488, "koly", 70000, KIND_DMG },
+	};
+	struct name_look look = { .flags = 0 };
+	struct buf file;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(marks); i++) {
+		buf_init(&file, 1U << 20);
+		build_zeros(&file, marks[i].at);
+		buf_add_cstr(&file, marks[i].mark);
+		build_zeros(&file, marks[i].len - file.len);
+		assert_int_equal(kind_of(buf_str(&file), &look),
+		    marks[i].kind);
+		buf_fini(&file);
+	}
+	buf_init(&file, 1024);
+	buf_add_cstr(&file, "MZ");
+	build_zeros(&file, 58);
+	build_le(&file, 64, 4);
+	buf_add(&file, "PE\0\0", 4);
+	assert_int_equal(kind_of(buf_str(&file), &look), KIND_PE);
+	buf_reset(&file);
+	build_zeros(&file, 54);
+	buf_add_cstr(&file, "FAT12   ");
+	build_zeros(&file, 510 - 62);
+	buf_add(&file, "\x55\xaa", 2);
+	assert_int_equal(kind_of(buf_str(&file), &look), KIND_IMG);
+	buf_fini(&file);
+}
+
+/* Real files of many packers, where the package is installed. */
+static void
+tells_real_files(void **state)
+{
+	static const struct {
+		const char *name;
+		enum attack_kind kind;
+	} files[] = {
+		{ "clam.exe", KIND_PE }, { "clam-upx.exe", KIND_PE },
+		{ "clam.zip", KIND_ZIP }, { "clam.impl.zip", KIND_ZIP },
+		{ "clam.7z", KIND_SEVENZIP }, { "clam.cab", KIND_CAB },
+		{ "clam.arj", KIND_ARJ }, { "clam.chm", KIND_CHM },
+		{ "clam.pdf", KIND_PDF }, { "clam.exe.rtf", KIND_RTF },
+		{ "clam.ole.doc", KIND_OLE }, { "clam.ppt", KIND_OLE },
+		{ "clam.tar.gz", KIND_GZIP }, { "clam.exe.bz2", KIND_BZIP2 },
+		{ "clam.tnef", KIND_TNEF }, { "clam.exe.html", KIND_HTML },
+		{ "clam.newc.cpio", KIND_CPIO }, { "clam.odc.cpio", KIND_CPIO },
+		{ "clam.bin-le.cpio", KIND_CPIO },
+		{ "clam.bin-be.cpio", KIND_CPIO },
+	};
+	struct name_look look = { .flags = 0 };
+	char path[256];
+	struct stat st;
+	size_t i;
+
+	(void)state;
+	if (access("/usr/share/clamav-testfiles/clam.zip", R_OK) != 0)
+		skip();
+	for (i = 0; i < COUNT_OF(files); i++) {
+		enum attack_kind kind;
+		void *map;
+		int fd;
+
+		(void)snprintf(path, sizeof(path),
+		    "/usr/share/clamav-testfiles/%s", files[i].name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		assert_true(fd != -1 && fstat(fd, &st) == 0);
+		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE,
+		    fd, 0);
+		assert_true(map != MAP_FAILED);
+		kind = kind_of(str_make(map, (size_t)st.st_size), &look);
+		if (kind != files[i].kind)
+			fail_msg("%s: %s", path, kind_name(kind));
+		(void)munmap(map, (size_t)st.st_size);
+		(void)close(fd);
+	}
+}
+
+/* ---- what a name and a type promise ---- */
+
+static void
+finds_disguises(void **state)
+{
+	static const char elf[] = "\177ELF\2\1\1\0";
+	struct str program = str_make(elf, 8);
+
+	(void)state;
+	check_file("a.bin", "application", "octet-stream", program,
+	    "executable");
+	check_file("a.pdf", "application", "pdf", program,
+	    "executable type-mismatch");
+	check_file("a", "image", "png", program, "executable type-mismatch");
+	check_file("a.pdf.exe", "application", "octet-stream", program,
+	    "executable-name double-extension executable");
+	check_file("a.pdf", "application", "pdf", STR("<html>hello"),
+	    "type-mismatch");
+	check_file("a.html", "text", "html", STR("<html>hello"), "");
+	check_file("a.txt", "text", "plain", STR("hello"), "");
+	check_file("a.jpg", "image", "jpeg", STR("\xff\xd8\xff\xe0"), "");
+	check_file("a.png", "image", "png", STR("\xff\xd8\xff\xe0"), "");
+	check_file("a.doc", "application", "msword", STR("{\\rtf1 x}"), "");
+	check_file("a.svg", "image", "svg+xml", STR("<svg><path/></svg>"), "");
+	check_file("a.svg", "image", "svg+xml",
+	    STR("<svg><script>1</script></svg>"), "svg-script");
+	check_file("a.js", "text", "javascript", STR("x"),
+	    "executable-name script");
+	check_file("a.iso", "application", "octet-stream", STR("x"),
+	    "disk-image");
+	/* What a mail program shows is no file. */
+	check_file("", "text", "plain", STR("#!/bin/sh\n"), "");
+	check_file("", "text", "html", STR("<html><script>x</script>"), "");
+}
+
+/* ---- senders ---- */
+
+static const struct {
+	const char *header;
+	const char *want;
+} senders[] = {
+	{ "From: A <a@other.example>\r\n\r\n", "" },
+	{ "From: Hikyaku Express <a@hikyaku.example>\r\n\r\n", "" },
+	{ "From: Hikyaku Express <a@other.example>\r\n\r\n", "name-brand" },
+	{ "From: hikyaku  express support <a@other.example>\r\n\r\n",
+	    "name-brand" },
+	{ "From: Hikyaku Expressions <a@other.example>\r\n\r\n", "" },
+	{ "From: =?UTF-8?B?6aOb6ISa5ZWG5LqL?= <a@other.example>\r\n\r\n",
+	    "name-brand" },
+	{ "From: \"boss@hikyaku.example\" <a@other.example>\r\n\r\n",
+	    "name-ours" },
+	/* A full-width at sign. */
+	{ "From: \"boss\xef\xbc\xa0hikyaku.example\" <a@other.example>\r\n"
+	    "\r\n", "name-ours" },
+	{ "From: \"x@third.example\" <a@other.example>\r\n\r\n",
+	    "name-address" },
+	{ "From: \"a@other.example\" <a@other.example>\r\n\r\n", "" },
+	{ "From: \"a@mail.other.example\" <a@other.example>\r\n\r\n", "" },
+	{ "From: a@hikyakv.example\r\n\r\n", "sender-lookalike" },
+	{ "From: a@hikyaku.net\r\n\r\n", "sender-other-tld" },
+	{ "From: a@hiky\xd0\xb0ku.example\r\n\r\n",
+	    "sender-lookalike sender-mixed-script" },
+	{ "From: a@other.example\r\nReply-To: b@third.test\r\n\r\n",
+	    "reply-elsewhere" },
+	{ "From: a@other.example\r\nReply-To: b@hikyaku-login.com\r\n\r\n",
+	    "reply-elsewhere reply-lookalike" },
+	{ "From: a@other.example\r\nReply-To: b@mail.other.example\r\n\r\n",
+	    "" },
+	{ "From:\r\n\r\n", "" }, { "\r\n", "" }, { "", "" },
+	{ "From: <@@>, \"@\" <>, a@\r\nReply-To: ;;;\r\n\r\n", "" },
+};
+
+static void
+looks_at_senders(void **state)
+{
+	struct attack_report report;
+	struct attack_look *look;
+	struct buf got;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(senders); i++) {
+		look = attack_open(check_attack(), &report);
+		attack_look_at_message(look, str_of(senders[i].header));
+		attack_close(&look);
+		buf_init(&got, 4096);
+		check_put_traits(&got, &report);
+		if (!str_eq(buf_str(&got), str_of(senders[i].want)))
+			fail_msg("%s: %.*s", senders[i].header,
+			    STR_FMT(buf_str(&got)));
+		buf_fini(&got);
+	}
+}
+
+/* ---- by descriptor ---- */
+
+static void
+reads_descriptors(void **state)
+{
+	struct attack_part part = { .number = 4, .name = STR("a.pdf"),
+		.type = STR("application"), .subtype = STR("pdf"),
+		.charset = STR("") };
+	struct attack_report report;
+	struct attack_look *look = attack_open(check_attack(), &report);
+
+	(void)state;
+	part.fd = memfd_create("part", MFD_CLOEXEC);
+	assert_true(part.fd != -1);
+	attack_look_at_part(look, &part);
+	assert_int_equal(report.traits, 0);
+	assert_int_equal(write(part.fd, "\177ELF\2\1\1\0", 8), 8);
+	attack_look_at_part(look, &part);
+	attack_close(&look);
+	assert_true(attack_has(&report, ATTACK_EXECUTABLE));
+	assert_true(attack_has(&report, ATTACK_TYPE_MISMATCH));
+	assert_true(attack_is_suspicious(&report));
+	assert_int_equal(report.notes[0].part, 4);
+	assert_string_equal(report.notes[0].detail, "a.pdf");
+	(void)close(part.fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tells_kinds),
+		cmocka_unit_test(tells_structures),
+		cmocka_unit_test(tells_real_files),
+		cmocka_unit_test(finds_disguises),
+		cmocka_unit_test(looks_at_senders),
+		cmocka_unit_test(reads_descriptors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, check_end);
+}

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: ISC */
+/* Archives, documents, shortcuts and pages: every trait that is found in
+ * them, and that nothing in them stops us. */
+#include "base/test.h"
+
+#include "filterd/attack/build_int.h"
+#include "filterd/attack/check_int.h"
+
+#define OCTETS(literal) { literal, sizeof(literal) - 1 }
+
+/* ---- archives ---- */
+
+static void
+looks_into_zips(void **state)
+{
+	static const struct {
+		const char *what;
+		struct member members[3];
+		size_t count;
+		const char *want;
+	} zips[] = {
+		{ "plain", { { "a.txt", "x", false, false, NULL },
+		    { "d/", "", false, false, NULL } }, 2, "" },
+		{ "program", { { "d/a.pdf.exe", "MZ", true, false, NULL } }, 1,
+		    "double-extension archive-executable" },
+		{ "script", { { "a.vbs", "x = 1", true, false, NULL } }, 1,
+		    "script archive-executable" },
+		{ "script by content",
+		    { { "a.dat", "#!/bin/sh", false, false, NULL } }, 1,
+		    "script" },
+		{ "encrypted", { { "a.txt", "abcdefghijkl", false, true,
+		    NULL } }, 1, "archive-encrypted" },
+		{ "encrypted program", { { "a.scr", "abcdefghijkl", false,
+		    true, NULL } }, 1, "archive-encrypted archive-executable" },
+		{ "two names", { { "a.txt", "x", false, false, "a.exe" } }, 1,
+		    "archive-odd" },
+		{ "disk image", { { "a.iso", "x", false, false, NULL } }, 1,
+		    "disk-image" },
+		{ "web page", { { "a.html", "<script>x</script>", true, false,
+		    NULL } }, 1, "html-script" },
+	};
+	struct buf zip;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(zips); i++) {
+		buf_init(&zip, 65536);
+		build_zip(&zip, zips[i].members, zips[i].count);
+		check_file("a.zip", "application", "zip", buf_str(&zip),
+		    zips[i].want);
+		buf_fini(&zip);
+	}
+}
+
+static void
+looks_into_nested_zips(void **state)
+{
+	struct buf inner, outer;
+	unsigned depth;
+
+	(void)state;
+	buf_init(&inner, 1U << 20);
+	buf_init(&outer, 1U << 20);
+	build_zip_of(&inner, "a.exe", STR("\177ELF\2\1\1\0"));
+	for (depth = 2; depth <= 8; depth++) {
+		buf_reset(&outer);
+		build_zip_of(&outer, "b.zip", buf_str(&inner));
+		check_file("c.zip", "application", "zip", buf_str(&outer),
+		    depth == 2 || depth == 3 ?
+		    "executable archive-executable archive-nested" :
+		    depth == 4 ?
+		    "archive-executable archive-nested container-limit" :
+		    "archive-nested container-limit");
+		buf_reset(&inner);
+		buf_add_str(&inner, buf_str(&outer));
+	}
+	buf_fini(&inner);
+	buf_fini(&outer);
+}
+
+/* 40 MB of nothing: bounded, and said so. */
+static void
+bounds_bombs(void **state)
+{
+	struct buf nothing, zip;
+	uint64_t begin_us;
+
+	(void)state;
+	buf_init(&nothing, 64U << 20);
+	build_zeros(&nothing, 40U << 20);
+	buf_init(&zip, 1U << 20);
+	build_zip_of(&zip, "a.dat", buf_str(&nothing));
+	begin_us = test_cpu_us();
+	check_file("a.zip", "application", "zip", buf_str(&zip),
+	    "container-limit");
+	assert_true(test_cpu_us() - begin_us < 5000000);
+	buf_fini(&nothing);
+	buf_fini(&zip);
+}
+
+/* A cut archive, without its directory. */
+static void
+repairs_zips(void **state)
+{
+	struct buf zip;
+
+	(void)state;
+	buf_init(&zip, 65536);
+	build_zip_of(&zip, "a.exe", STR("\177ELF\2\1\1\0"));
+	check_file("a.zip", "application", "zip",
+	    str_sub(buf_str(&zip), 0, zip.len - 30),
+	    "executable archive-executable container-limit");
+	buf_fini(&zip);
+}
+
+static void
+reads_rar(void **state)
+{
+	static const char five[] = "Rar!\032\007\001\0"
+	    "\0\0\0\0\003\001\0\0"		/* main */
+	    "\0\0\0\0\015\002\0\0\004\004\0\0\005""a.exe"	/* file */
+	    "\0\0\0\0\003\005\0\0";
+	static const char locked[] = "Rar!\032\007\001\0"
+	    "\0\0\0\0\003\004\0\0";
+	static const char four[] = "Rar!\032\007\0"
+	    "\0\0\x73\0\0\015\0\0\0\0\0\0\0"
+	    "\0\0\x74\004\0\045\0" "\0\0\0\0" "\0\0\0\0" "\0" "\0\0\0\0"
+	    "\0\0\0\0" "\0" "\060" "\005\0" "\0\0\0\0" "a.scr"
+	    "\0\0\x7b\0\0\007\0";
+
+	(void)state;
+	check_file("a.rar", "", "", str_make(five, sizeof(five) - 1),
+	    "archive-executable");
+	check_file("a.rar", "", "", str_make(locked, sizeof(locked) - 1),
+	    "archive-encrypted");
+	check_file("a.rar", "", "", str_make(four, sizeof(four) - 1),
+	    "archive-encrypted archive-executable");
+	check_shake("a.rar", str_make(five, sizeof(five) - 1));
+	check_shake("a.rar", str_make(four, sizeof(four) - 1));
+}
+
+/* ---- office ---- */
+
+#define TYPES "[Content_Types].xml"
+#define EXTERNAL " Target=\"http://a.example/x\" TargetMode=\"External\"/>"
+
+static const struct {
+	const char *name;
+	struct member members[3];
+	size_t count;
+	const char *want;
+} documents[] = {
+	{ "a.docx", { { TYPES, "<Types/>", true, false, NULL },
+	    { "word/document.xml", "<w:t>hello", true, false, NULL } }, 2,
+	    "" },
+	{ "a.docm", { { TYPES, "<Types/>", true, false, NULL },
+	    { "word/vbaProject.bin", "x", true, false, NULL } }, 2,
+	    "office-macro" },
+	{ "a.xlsm", { { TYPES, "<Override ContentType=\"application/vnd.ms-"
+	    "excel.sheet.macroEnabled.main+xml\"/>", true, false, NULL } }, 1,
+	    "office-macro" },
+	{ "a.docx", { { TYPES, "<Types/>", true, false, NULL },
+	    { "word/vbaProject.bin", "x", true, false, NULL } }, 2,
+	    "office-macro office-macro-hidden" },
+	/* Another name for the same part. */
+	{ "a.docx", { { TYPES, "<Override PartName=\"/word/x.bin\" "
+	    "ContentType=\"application/vnd.ms-office.vbaProject\"/>", true,
+	    false, NULL } }, 1, "office-macro office-macro-hidden" },
+	{ "a.xlsx", { { TYPES, "<Types/>", true, false, NULL },
+	    { "xl/macrosheets/sheet1.xml", "x", true, false, NULL } }, 2,
+	    "office-xlm" },
+	{ "a.docx", { { TYPES, "<Types/>", true, false, NULL },
+	    { "word/_rels/settings.xml.rels", "<Relationship Id=\"1\" Type="
+	    "\"http://x/attachedTemplate\"" EXTERNAL, true, false, NULL } }, 2,
+	    "office-template" },
+	{ "a.docx", { { TYPES, "<Types/>", true, false, NULL },
+	    { "word/_rels/document.xml.rels", "<Relationship Id=\"1\" Type="
+	    "\"http://x/oleObject\"" EXTERNAL, true, false, NULL } }, 2,
+	    "office-external" },
+	{ "a.docx", { { TYPES, "<Types/>", true, false, NULL },
+	    { "word/_rels/document.xml.rels", "<Relationship Id=\"1\" Type="
+	    "\"http://x/hyperlink\" Target=\"http://3221225985/\" "
+	    "TargetMode=\"External\"/>", true, false, NULL } }, 2,
+	    "url-address url-odd-address" },
+	{ "a.docx", { { TYPES, "<Types/>", true, false, NULL },
+	    { "word/document.xml", "<w:instrText>DDE</w:instrText><w:x/>"
+	    "<w:instrText a=\"b\">AUTO c:\\x</w:instrText>", true, false,
+	    NULL } }, 2, "office-dde" },
+	{ "a.docx", { { TYPES, "<Types/>", true, false, NULL },
+	    { "word/activeX/activeX1.bin", "x", true, false, NULL } }, 2,
+	    "office-activex" },
+	{ "a.odt", { { "mimetype", "application/vnd.oasis.opendocument.text",
+	    false, false, NULL }, { "META-INF/manifest.xml",
+	    "<manifest:encryption-data/>", true, false, NULL },
+	    { "Basic/Standard/M.xml", "<x/>", true, false, NULL } }, 3,
+	    "office-macro office-macro-hidden office-encrypted" },
+};
+
+static void
+looks_into_documents(void **state)
+{
+	struct buf zip;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(documents); i++) {
+		buf_init(&zip, 65536);
+		build_zip(&zip, documents[i].members, documents[i].count);
+		check_file(documents[i].name, "application", "octet-stream",
+		    buf_str(&zip), documents[i].want);
+		if (i == 6)
+			check_shake("a.docx", buf_str(&zip));
+		buf_fini(&zip);
+	}
+}
+
+static void
+looks_into_compound_files(void **state)
+{
+	static const char equation[] = "\x02\xce\x02\0\0\0\0\0\xc0\0\0\0\0\0"
+	    "\0F";
+	static const char installer[] = "\x84\x10\x0c\0\0\0\0\0\xc0\0\0\0\0\0"
+	    "\0F";
+	static char document[4096], book[4096];
+	const struct {
+		const char *name;
+		struct stream streams[3];
+		size_t count;
+		const char *want;
+	} files[] = {
+		{ "a.doc", { { "Root Entry", 5, NULL, STR_NONE },
+		    { "WordDocument", 2, NULL, STR_NONE } }, 2, "" },
+		{ "a.doc", { { "Root Entry", 5, NULL, STR_NONE },
+		    { "Macros", 1, NULL, STR_NONE } }, 2, "office-macro" },
+		{ "a.xls", { { "Root Entry", 5, NULL, STR_NONE },
+		    { "_VBA_PROJECT_CUR", 1, NULL, STR_NONE } }, 2,
+		    "office-macro" },
+		{ "a.doc", { { "Root Entry", 5, NULL, STR_NONE },
+		    { "\001Ole10Native", 2, NULL, STR_NONE } }, 2,
+		    "office-package" },
+		{ "a.doc", { { "Root Entry", 5, NULL, STR_NONE },
+		    { "_1", 1, equation, STR_NONE } }, 2, "office-equation" },
+		{ "a.docx", { { "Root Entry", 5, NULL, STR_NONE },
+		    { "EncryptionInfo", 2, NULL, STR_NONE },
+		    { "EncryptedPackage", 2, NULL, STR_NONE } }, 3,
+		    "office-encrypted" },
+		{ "a.doc", { { "Root Entry", 5, NULL, STR_NONE },
+		    { "WordDocument", 2, NULL, { document,
+		    sizeof(document) } } }, 2, "office-encrypted" },
+		{ "a.xls", { { "Root Entry", 5, NULL, STR_NONE },
+		    { "Workbook", 2, NULL, { book, sizeof(book) } } }, 2,
+		    "office-xlm office-encrypted" },
+		{ "a.msi", { { "Root Entry", 5, installer, STR_NONE } }, 1,
+		    "executable-name installer" },
+	};
+	struct buf file;
+	size_t i;
+
+	(void)state;
+	memcpy(document, "\xec\xa5\xc1\0\0\0\0\0\0\0\0\001", 12);
+	/* BOF, FILEPASS, BOUNDSHEET8 of a macro sheet */
+	memcpy(book, "\x09\x08\x02\0\0\0\x2f\0\x02\0\0\0\x85\0\x08\0\0\0\0\0"
+	    "\0\001\001\0", 24);
+	for (i = 0; i < COUNT_OF(files); i++) {
+		buf_init(&file, 1U << 20);
+		build_cfb(&file, files[i].streams, files[i].count);
+		check_file(files[i].name, "application", "octet-stream",
+		    buf_str(&file), files[i].want);
+		if (files[i].streams[1].content.p == book)
+			check_shake("a.doc", buf_str(&file));
+		buf_fini(&file);
+	}
+}
+
+/* A directory whose chain leads back to itself. */
+static void
+ends_loops(void **state)
+{
+	const struct stream streams[] = { { "Root Entry", 5, NULL, STR_NONE } };
+	struct buf file;
+
+	(void)state;
+	buf_init(&file, 1U << 20);
+	build_cfb(&file, streams, 1);
+	memcpy(file.p + file.start + 512 + 4, "\001\0\0\0", 4);
+	check_file("a.doc", "application", "msword", buf_str(&file),
+	    "container-limit");
+	buf_fini(&file);
+}
+
+static void
+looks_into_rich_text(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *want;
+	} files[] = {
+		{ "{\\rtf1 hello \\par}", "" },
+		{ "{\\rtf1{\\object\\objemb{\\*\\objdata 0105}}}",
+		    "rtf-object" },
+		{ "{\\rtf1{\\object\\objupdate}}", "rtf-update" },
+		/* "Equation.3", with blanks and words between */
+		{ "{\\rtf1{\\*\\objdata 45 71\\x1 75\n61{\\y}74696f6e2e33}}",
+		    "office-equation rtf-object" },
+		{ "{\\rtf1{\\*\\objdata 5061636b61676500}}",
+		    "office-package rtf-object" },
+		{ "{\\rtf1{\\*\\template http://a.example/x.dotm}}",
+		    "office-template" },
+		{ "{\\rtf1{\\*\\template C:\\\\Normal.dotm}}", "" },
+		{ "{\\rtf1{\\field{\\*\\fldinst DDEAUTO x}}\\ddeauto}",
+		    "office-dde" },
+		{ "{\\rtf1\\", "" }, { "{\\rtf1\\objdata", "rtf-object" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(files); i++)
+		check_file("a.rtf", "application", "rtf",
+		    str_of(files[i].text), files[i].want);
+}
+
+static void
+looks_into_notebooks(void **state)
+{
+	static const char guid[] = "\xe7\x16\xe3\xbd\x65\x26\x11\x45\xa4\xc4"
+	    "\x8d\x4d\x0b\x7a\x9e\xac";
+	static const struct {
+		struct str inside;
+		const char *want;
+	} files[] = {
+		{ OCTETS("\x89PNG\r\n\032\n"), "" },
+		{ OCTETS("hello"), "onenote-file" },
+		{ OCTETS("\177ELF\2\1\1\0"),
+		    "onenote-file archive-executable" },
+	};
+	struct buf file;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(files); i++) {
+		buf_init(&file, 65536);
+		buf_add(&file, "\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53"
+		    "\x78\xd0\x29\x96\xd3", 16);
+		build_zeros(&file, 100);
+		buf_add(&file, guid, 16);
+		build_le(&file, files[i].inside.len, 8);
+		build_zeros(&file, 12);
+		buf_add_str(&file, files[i].inside);
+		check_file("a.one", "application", "onenote", buf_str(&file),
+		    files[i].want);
+		check_shake("a.one", buf_str(&file));
+		buf_fini(&file);
+	}
+}
+
+/* ---- PDF ---- */
+
+static const struct {
+	const char *text;
+	const char *want;
+} pdfs[] = {
+	{ "%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj", "" },
+	{ "%PDF-1.7\n1 0 obj<</S/JavaScript/JS(x)>>endobj", "pdf-script" },
+	{ "%PDF-1.7\n1 0 obj<</S/J#61vaScript>>endobj",
+	    "pdf-script pdf-hidden-name" },
+	{ "%PDF-1.7\n1 0 obj<</OpenAction 2 0 R>>endobj 2 0 obj<</S/Launch"
+	    "/F(cmd.exe)>>endobj", "archive-executable pdf-launch pdf-action" },
+	{ "%PDF-1.7\n1 0 obj<</Type/EmbeddedFile/UF(a.js)>>endobj",
+	    "archive-executable pdf-file" },
+	{ "%PDF-1.7\n1 0 obj<</Encrypt 2 0 R>>endobj", "pdf-encrypted" },
+	{ "%PDF-1.7\n1 0 obj<</URI(http://a.example@3221225985/)>>endobj",
+	    "url-userinfo url-address url-odd-address" },
+	{ "%PDF-1.7\n1 0 obj<</URI(http://hikyakv\\056example/)>>endobj",
+	    "url-lookalike" },
+	{ "%PDF-1.7\n1 0 obj<</URI<687474703a2f2f3139322e302e322e31>>>endobj",
+	    "url-address" },
+	/* Text that names them; a stream's octets. */
+	{ "%PDF-1.7\n1 0 obj(see /JavaScript \\( and /Launch)endobj", "" },
+	{ "%PDF-1.7\n1 0 obj<</Length 12>>stream\n/JavaScript \nendstream",
+	    "" },
+	/* A length that would hide the next object. */
+	{ "%PDF-1.7\n1 0 obj<</Length 40>>stream\nx\nendstream endobj "
+	    "2 0 obj<</S/JavaScript>>endobj", "pdf-script" },
+	/* A parenthesis between objects does not hide them. */
+	{ "%PDF-1.7\n( 1 0 obj<</S/JavaScript>>endobj", "pdf-script" },
+	{ "%PDF-1.7\n( 1 0 obj<</S/JavaScript>>endobj )", "pdf-script" },
+	{ "%PDF-1.7\n1 0 obj<</JS", "pdf-script" }, { "%PDF-1.7\n(", "" },
+	{ "%PDF-1.7\n(\\", "" }, { "%PDF-1.7\n/#", "" },
+	{ "%PDF-1.7\n/URI<", "" }, { "%PDF-1.7\nstream", "" },
+};
+
+static void
+looks_into_pdf(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(pdfs); i++) {
+		check_file("a.pdf", "application", "pdf",
+		    str_of(pdfs[i].text), pdfs[i].want);
+		check_shake("a.pdf", str_of(pdfs[i].text));
+	}
+}
+
+/* The same inside a packed object stream. */
+static void
+looks_into_object_streams(void **state)
+{
+	struct buf file, packed;
+
+	(void)state;
+	buf_init(&file, 1U << 20);
+	buf_init(&packed, 1U << 20);
+	build_deflated(&packed, STR("3 0 <</S/JavaScript/URI(http://"
+	    "3221225985/)>>"), false);
+	buf_addf(&file, "%%PDF-1.7\n1 0 obj<</Type/ObjStm/Filter/FlateDecode"
+	    "/Length %zu>>stream\r\n", packed.len);
+	buf_add_str(&file, buf_str(&packed));
+	buf_add_cstr(&file, "\nendstream endobj");
+	check_file("a.pdf", "application", "pdf", buf_str(&file),
+	    "pdf-script url-address url-odd-address");
+	check_shake("a.pdf", buf_str(&file));
+	buf_reset(&file);
+	buf_add_cstr(&file, "%PDF-1.7\n1 0 obj<</Type/ObjStm/Filter[/ASCIIHex"
+	    "Decode/FlateDecode]>>stream\nx\nendstream");
+	check_file("a.pdf", "application", "pdf", buf_str(&file),
+	    "container-limit");
+	buf_fini(&packed);
+	buf_fini(&file);
+}
+
+/* ---- shortcuts, pages ---- */
+
+static void
+looks_into_shortcuts(void **state)
+{
+	struct buf file;
+
+	(void)state;
+	buf_init(&file, 65536);
+	build_lnk(&file, "..\\notes.txt", "");
+	check_file("a.lnk", "application", "octet-stream", buf_str(&file),
+	    "executable-name shortcut");
+	buf_reset(&file);
+	build_lnk(&file, "..\\Windows\\System32\\CMD.EXE", "/c echo hello");
+	check_file("a.pdf", "application", "pdf", buf_str(&file),
+	    "shortcut shortcut-command type-mismatch");
+	check_shake("a.lnk", buf_str(&file));
+	buf_fini(&file);
+}
+
+static void
+looks_into_pages(void **state)
+{
+	struct buf page;
+	size_t i;
+
+	(void)state;
+	check_file("a.html", "text", "html", STR("<script>var b = new Blob("
+	    "[atob(x)]);a.download='x.zip';a.click()</script>"),
+	    "html-smuggling html-script");
+	check_file("", "text", "html", STR("<script>var b = new Blob([atob(x)"
+	    "]);a.download='x.zip';a.click()</script>"), "html-smuggling");
+	check_file("a.html", "text", "html", STR("<a download='x.zip' href="
+	    "'data:application/zip;base64,UEsDBA=='>x</a>"),
+	    "html-smuggling url-scheme");
+	check_file("a.html", "text", "html", STR("<form action=//a.example>"
+	    "<input type=\"password\"></form>"), "html-password");
+	check_file("a.html", "text", "html", STR("<script>go()</script>"),
+	    "html-script");
+	/* A large picture in a page is a picture. */
+	buf_init(&page, 1U << 20);
+	buf_add_cstr(&page, "<script>atob('eA==');a.click()</script><img src='"
+	    "data:image/png;base64,");
+	for (i = 0; i < 10000; i++)
+		buf_add_cstr(&page, "QUJD");
+	buf_add_cstr(&page, "'>");
+	check_file("a.html", "text", "html", buf_str(&page), "html-script");
+	buf_fini(&page);
+	check_file("", "text", "html", STR("<a href='http://evil.example/'>"
+	    "https://hikyaku.example/</a>"), "url-deceptive");
+	check_file("", "text", "plain", STR("http://hikyaku.example/ "
+	    "http://hiky\xd0\xb0ku.example/"),
+	    "url-mixed-script url-lookalike");
+}
+
+/* UTF-16 pages are read too. */
+static void
+reads_wide_pages(void **state)
+{
+	static const char text[] = "<a href='http://3221225985/'>x</a>";
+	struct buf page;
+	size_t i;
+
+	(void)state;
+	buf_init(&page, 4096);
+	buf_add(&page, "\xff\xfe", 2);
+	for (i = 0; i < sizeof(text) - 1; i++)
+		build_le(&page, (unsigned char)text[i], 2);
+	check_file("a.html", "text", "html", buf_str(&page),
+	    "url-address url-odd-address");
+	buf_fini(&page);
+}
+
+/* ---- time ---- */
+
+static uint64_t
+time_file(const char *name, const char *first, const char *unit, size_t count)
+{
+	struct attack_part part = { .fd = -1, .name = str_of(name),
+		.type = STR("application"), .subtype = STR("octet-stream"),
+		.charset = STR("") };
+	struct attack_report report;
+	struct attack_look *look = attack_open(check_attack(), &report);
+	struct buf file;
+	uint64_t begin_us;
+	size_t i;
+
+	buf_init(&file, 64U << 20);
+	buf_add_cstr(&file, first);
+	for (i = 0; i < count; i++)
+		buf_add_cstr(&file, unit);
+	begin_us = test_cpu_us();
+	attack_look_at_octets(look, &part, buf_str(&file));
+	begin_us = test_cpu_us() - begin_us;
+	attack_close(&look);
+	buf_fini(&file);
+	return begin_us;
+}
+
+static void
+takes_linear_time(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *first;
+		const char *unit;
+	} files[] = {
+		{ "a.pdf", "%PDF-", "(" }, { "a.pdf", "%PDF-", " stream " },
+		{ "a.pdf", "%PDF-", "1 0 obj<</Type/ObjStm>>stream x" },
+		{ "a.pdf", "%PDF-", "/URI<" }, { "a.pdf", "%PDF-", "((((endobj" },
+		{ "a.rtf", "{\\rtf", "\\objdata 00" },
+		{ "a.rtf", "{\\rtf", "\\template " },
+		{ "a.zip", "PK\003\004", "PK\003\004" },
+		{ "a.html", "<html>", "<script" },
+		{ "a.svg", "<svg>", "<a href='" },
+	};
+	size_t i;
+	unsigned tries;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(files); i++) {
+		uint64_t once = 0, twice = 0;
+
+		for (tries = 0; tries < TEST_LINEAR_TRIES; tries++) {
+			once = time_file(files[i].name, files[i].first,
+			    files[i].unit, 20000);
+			twice = time_file(files[i].name, files[i].first,
+			    files[i].unit, 40000);
+			if (test_is_linear(once, twice))
+				break;
+		}
+		if (tries == TEST_LINEAR_TRIES)
+			fail_msg("%s: %lu, %lu", files[i].unit,
+			    (unsigned long)once, (unsigned long)twice);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(looks_into_zips),
+		cmocka_unit_test(looks_into_nested_zips),
+		cmocka_unit_test(bounds_bombs),
+		cmocka_unit_test(repairs_zips),
+		cmocka_unit_test(reads_rar),
+		cmocka_unit_test(looks_into_documents),
+		cmocka_unit_test(looks_into_compound_files),
+		cmocka_unit_test(ends_loops),
+		cmocka_unit_test(looks_into_rich_text),
+		cmocka_unit_test(looks_into_notebooks),
+		cmocka_unit_test(looks_into_pdf),
+		cmocka_unit_test(looks_into_object_streams),
+		cmocka_unit_test(looks_into_shortcuts),
+		cmocka_unit_test(looks_into_pages),
+		cmocka_unit_test(reads_wide_pages),
+		cmocka_unit_test(takes_linear_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, check_end);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * lookalike: domains that were chosen to be taken for others.
+ *
+ * What is known (our own domains, and those of partners) is given once; a
+ * domain is then compared with all of them at once: by the skeleton of
+ * Unicode's confusables, by one letter more, less or other (or two that
+ * changed places), by words put before or behind, by being a label of
+ * another domain, by another ending.
+ *
+ * Lifetime.   lookalike_new() before the sandbox (ICU opens its tables) ->
+ *             lookalike_add()* -> lookalike_of()* -> lookalike_free().
+ * Ownership.  Domains are copied; results are views into them.
+ * Units.      -
+ * Errors.     None: what is no domain looks like nothing.
+ * Blocking.   Never. A comparison costs time linear in the domain's length
+ *             times its length, whatever number of domains is known.
+ * RFC.        UTS 39 section 4, 5 (skeleton, mixed scripts).
+ * Process.    scan worker.
+ */
+#ifndef ATTACK_LOOKALIKE_H
+#define ATTACK_LOOKALIKE_H
+
+#include "base/str.h"
+
+#define LOOKALIKE_DOMAINS_MAX 20000U
+
+enum lookalike_how {
+	LOOKALIKE_NOTHING,
+	LOOKALIKE_SAME,		/* one of ours, or below it */
+	LOOKALIKE_OTHER_TLD,
+	LOOKALIKE_WORD,		/* ours-login.example, login-ours.example */
+	LOOKALIKE_LABEL,	/* ours.example.other.example */
+	LOOKALIKE_TYPO,		/* one letter */
+	LOOKALIKE_GLYPH,	/* same to the eye */
+};
+
+struct lookalike;
+
+/* suffix_file: the public suffix list (NULL: the distribution's). NULL when
+ * there is none, or ICU has no tables. */
+struct lookalike *lookalike_new(const char *suffix_file, struct err *err);
+void lookalike_free(struct lookalike **lookalike);
+
+/* A known domain, in A-labels or UTF-8. False when it is none, or over the
+ * limit. */
+bool lookalike_add(struct lookalike *lookalike, struct str domain);
+
+/* What a domain (in A-labels or UTF-8) is taken for; *known_r is that one. */
+enum lookalike_how lookalike_of(struct lookalike *lookalike,
+    struct str domain, struct str *known_r);
+
+/* Does it mix alphabets so that it could be another? Japanese with Latin
+ * letters is a usual mixture. */
+bool lookalike_is_mixed(struct lookalike *lookalike, struct str domain);
+
+const char *lookalike_how_name(enum lookalike_how how);
+
+#endif
