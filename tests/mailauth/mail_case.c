@@ -10,8 +10,8 @@
  *     mail_case seal-arc  --key PEM --domain D --selector S --results ID
  *                         [--dns RECORDS] [--names H] [--now SECONDS] FILE
  *
- * RECORDS: a line "name<TAB>text" for each TXT; a name that is not there does
- * not exist. Signing prints the fields that go to the top of the message.
+ * RECORDS: a line "name<TAB>text" for each TXT, or its strings in quotes; a
+ * name that is not there does not exist. Signing prints the fields that go to the top of the message.
  * seal-arc takes what it says from the Authentication-Results of ID, with
  * --chain results cv= too, and writes as the published suite wants it.
  */
@@ -140,12 +140,51 @@ txt_rdata(struct arena *arena, struct str text)
 	return rdata;
 }
 
+/* "..." "..." as a zone file has it, joined; other text as it is. */
+static struct str
+without_quotes(struct arena *arena, struct str text)
+{
+	bool is_inside = false;
+	struct str joined;
+	struct buf out;
+	size_t i;
+
+	if (text.len == 0 || text.p[0] != '"')
+		return text;
+	buf_init(&out, text.len + 1);
+	for (i = 0; i < text.len; i++) {
+		if (text.p[i] == '"') {
+			is_inside = !is_inside;
+			continue;
+		}
+		if (text.p[i] == '\\' && i + 1 < text.len)
+			i++;
+		if (is_inside)
+			buf_add_char(&out, text.p[i]);
+	}
+	joined = arena_str(arena, buf_str(&out));
+	buf_fini(&out);
+	return joined;
+}
+
+/* The DNS holds no record twice. */
+static bool
+is_there(const struct answer *found, struct str rdata)
+{
+	size_t i;
+
+	for (i = 0; i < found->rdata_len; i++)
+		if (str_eq(found->rdata[i], rdata))
+			return true;
+	return false;
+}
+
 static void
 answer(struct work *work, struct str name, unsigned type)
 {
 	struct str rdata[ANSWERS_RDATA_MAX];
 	struct answer found = { .rcode = DNS_R_NXDOMAIN, .rdata = rdata };
-	struct str line, owner, text, rest = work->records;
+	struct str line, owner, text, one, rest = work->records;
 
 	while (rest.p != NULL) {
 		line = str_cut(rest, '\n', &rest);
@@ -154,9 +193,11 @@ answer(struct work *work, struct str name, unsigned type)
 		    type != DNS_T_TXT)
 			continue;
 		found.rcode = DNS_R_NOERROR;
-		if (found.rdata_len < ANSWERS_RDATA_MAX)
-			rdata[found.rdata_len++] = txt_rdata(work->arena,
-			    str_trim(text));
+		one = txt_rdata(work->arena, without_quotes(work->arena,
+		    str_trim(text)));
+		if (found.rdata_len < ANSWERS_RDATA_MAX &&
+		    !is_there(&found, one))
+			rdata[found.rdata_len++] = one;
 	}
 	answers_put(work->answers, name, type, &found);
 }
