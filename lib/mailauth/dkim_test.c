@@ -707,6 +707,9 @@ test_arc_chain(void **state)
 	for (i = 1; i <= ARC_SETS_MAX; i++) {
 		text = seal(rig, i % 2 == 0 ? "rsa" : "ed", text);
 		assert_non_null(text.p);
+		/* seal() has looked at what was before it, too. */
+		if (i > 2 && i < ARC_SETS_MAX)
+			continue;
 		result = get_chain(rig, text);
 		if (result.result != MAILAUTH_PASS)
 			fail_msg("%u: %.*s", i, STR_FMT(result.reason));
