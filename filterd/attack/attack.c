@@ -23,6 +23,19 @@ struct attack_look {
 	struct url_list *urls;
 };
 
+/* What ICU keeps for later is touched now: in the sandbox nothing can be
+ * opened any more. */
+static void
+touch_tables(struct lookalike *domains)
+{
+	struct name_look look = names_look(STR("\xef\xbc\xa1.\xd0\xb0"));
+	struct str known;
+
+	invariant((look.flags & NAME_HAS_BIDI) == 0);
+	(void)lookalike_of(domains, STR("xn--hikyku-6nf.example"), &known);
+	(void)lookalike_is_mixed(domains, STR("xn--hikyku-6nf.example"));
+}
+
 int
 attack_begin(struct attack **attack_r, struct err *err)
 {
@@ -33,6 +46,7 @@ attack_begin(struct attack **attack_r, struct err *err)
 	if (domains == NULL)
 		return ERR_TEMP;
 	charset_init();
+	touch_tables(domains);
 	attack = calloc(1, sizeof(*attack));
 	invariant(attack != NULL);
 	attack->arena = arena_new(0);
@@ -237,11 +251,14 @@ static void
 judge_url(struct attack_look *look, const struct url *url)
 {
 	struct lookalike *domains = look->attack->domains;
+	unsigned flags = url->flags;
 	struct str known;
 	size_t i;
 
+	if (lookalike_is_one_org(domains, url->host, url->shown))
+		flags &= ~URL_IS_DECEPTIVE;
 	for (i = 0; i < COUNT(url_traits); i++)
-		if ((url->flags & url_traits[i].flag) != 0)
+		if ((flags & url_traits[i].flag) != 0)
 			attack_note(look->report, url_traits[i].trait,
 			    ATTACK_NO_PART, url->raw);
 	if (url->host.len == 0 || (url->flags & URL_IS_ADDRESS) != 0)

@@ -269,6 +269,42 @@ looks_at_senders(void **state)
 	}
 }
 
+static uint64_t
+time_sender(size_t count)
+{
+	struct attack_report report;
+	struct attack_look *look = attack_open(check_attack(), &report);
+	struct buf header;
+	uint64_t begin_us;
+	size_t i;
+
+	buf_init(&header, 16U << 20);
+	buf_add_cstr(&header, "From: ");
+	for (i = 0; i < count; i++)
+		buf_add_cstr(&header, "=?utf-8?q?a=40b.c?= <a@b.example>,\r\n ");
+	buf_add_cstr(&header, "\r\n");
+	for (i = 0; i < count; i++)
+		buf_add_cstr(&header, "X: =?=?=?@@@\r\nReply-To: <<a@b,\r\n");
+	begin_us = test_cpu_us();
+	attack_look_at_message(look, buf_str(&header));
+	begin_us = test_cpu_us() - begin_us;
+	attack_close(&look);
+	buf_fini(&header);
+	return begin_us;
+}
+
+static void
+bounds_senders(void **state)
+{
+	unsigned tries;
+
+	(void)state;
+	for (tries = 0; tries < TEST_LINEAR_TRIES; tries++)
+		if (test_is_linear(time_sender(10000), time_sender(20000)))
+			return;
+	fail();
+}
+
 /* ---- by descriptor ---- */
 
 static void
@@ -305,6 +341,7 @@ main(void)
 		cmocka_unit_test(tells_real_files),
 		cmocka_unit_test(finds_disguises),
 		cmocka_unit_test(looks_at_senders),
+		cmocka_unit_test(bounds_senders),
 		cmocka_unit_test(reads_descriptors),
 	};
 

@@ -118,6 +118,23 @@ build_zip_of(struct buf *out, const char *name, struct str octets)
 	buf_fini(&directory);
 }
 
+void
+build_zip_overlapping(struct buf *out, struct str octets, size_t count)
+{
+	struct member member = { .name = "a.dat", .is_packed = true };
+	struct buf directory, all;
+	size_t i;
+
+	buf_init(&directory, 65536);
+	buf_init(&all, 16U << 20);
+	put_member(out, &directory, &member, octets);
+	for (i = 0; i < count; i++)
+		buf_add_str(&all, buf_str(&directory));
+	put_directory(out, &all, count);
+	buf_fini(&all);
+	buf_fini(&directory);
+}
+
 /* ---- compound files ---- */
 
 #define SECTOR 512U

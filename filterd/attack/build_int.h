@@ -30,6 +30,9 @@ struct stream {
 	struct str content;	/* of 4,096 octets at least, or none */
 };
 
+/* A zip whose directory names its only member count times. */
+void build_zip_overlapping(struct buf *out, struct str octets, size_t count);
+
 /* A compound file with sectors of 512 octets. */
 void build_cfb(struct buf *out, const struct stream *streams, size_t count);
 

@@ -3,6 +3,8 @@
  * them, and that nothing in them stops us. */
 #include "base/test.h"
 
+#include <zlib.h>
+
 #include "filterd/attack/build_int.h"
 #include "filterd/attack/check_int.h"
 
@@ -96,6 +98,62 @@ bounds_bombs(void **state)
 	assert_true(test_cpu_us() - begin_us < 5000000);
 	buf_fini(&nothing);
 	buf_fini(&zip);
+}
+
+/* One member, named by a thousand entries. */
+static void
+tells_overlapping_members(void **state)
+{
+	struct buf noise, zip;
+	uint32_t x = 1;
+	size_t i;
+
+	(void)state;
+	buf_init(&noise, 1U << 20);
+	for (i = 0; i < 100000; i++) {
+		x = x * 1103515245U + 12345U;
+		buf_add_char(&noise, (char)(1 | (x >> 16 & 0x7e)));
+	}
+	buf_init(&zip, 1U << 20);
+	build_zip_overlapping(&zip, buf_str(&noise), 1000);
+	check_file("a.zip", "application", "zip", buf_str(&zip),
+	    "archive-odd container-limit");
+	buf_fini(&zip);
+	buf_fini(&noise);
+}
+
+static void
+put_gzip(struct buf *out, struct str octets)
+{
+	buf_add(out, "\037\213\010\0\0\0\0\0\0\003", 10);
+	build_deflated(out, octets, true);
+	build_le(out, crc32(0, (const Bytef *)octets.p, (uInt)octets.len), 4);
+	build_le(out, octets.len, 4);
+}
+
+/* gzip in gzip: looked into so far, and said so. */
+static void
+looks_into_gzip(void **state)
+{
+	struct buf inner, outer;
+	unsigned depth;
+
+	(void)state;
+	buf_init(&inner, 1U << 20);
+	buf_init(&outer, 1U << 20);
+	put_gzip(&inner, STR("\177ELF\2\1\1\0"));
+	check_file("a.exe.gz", "", "", buf_str(&inner),
+	    "executable archive-executable");
+	for (depth = 2; depth <= 50; depth++) {
+		buf_reset(&outer);
+		put_gzip(&outer, buf_str(&inner));
+		buf_reset(&inner);
+		buf_add_str(&inner, buf_str(&outer));
+	}
+	check_file("a.gz", "application", "gzip", buf_str(&outer),
+	    "archive-nested container-limit");
+	buf_fini(&inner);
+	buf_fini(&outer);
 }
 
 /* A cut archive, without its directory. */
@@ -573,6 +631,8 @@ main(void)
 		cmocka_unit_test(looks_into_zips),
 		cmocka_unit_test(looks_into_nested_zips),
 		cmocka_unit_test(bounds_bombs),
+		cmocka_unit_test(tells_overlapping_members),
+		cmocka_unit_test(looks_into_gzip),
 		cmocka_unit_test(repairs_zips),
 		cmocka_unit_test(reads_rar),
 		cmocka_unit_test(looks_into_documents),

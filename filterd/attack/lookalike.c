@@ -445,6 +445,19 @@ lookalike_of(struct lookalike *lookalike, struct str domain,
 }
 
 bool
+lookalike_is_one_org(struct lookalike *lookalike, struct str a,
+    struct str b)
+{
+	struct arena *s = lookalike->scratch;
+	bool is_one = canonical(s, a, &a) && canonical(s, b, &b) &&
+	    str_eq(psl_org(lookalike->psl, s, a),
+	    psl_org(lookalike->psl, s, b));
+
+	arena_reset(s);
+	return is_one;
+}
+
+bool
 lookalike_is_mixed(struct lookalike *lookalike, struct str domain)
 {
 	struct str rest, label;

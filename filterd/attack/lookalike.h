@@ -50,6 +50,10 @@ bool lookalike_add(struct lookalike *lookalike, struct str domain);
 enum lookalike_how lookalike_of(struct lookalike *lookalike,
     struct str domain, struct str *known_r);
 
+/* Was it registered by one owner, as far as the public suffixes tell? */
+bool lookalike_is_one_org(struct lookalike *lookalike, struct str a,
+    struct str b);
+
 /* Does it mix alphabets so that it could be another? Japanese with Latin
  * letters is a usual mixture. */
 bool lookalike_is_mixed(struct lookalike *lookalike, struct str domain);

@@ -64,27 +64,30 @@ url_list_is_cut(const struct url_list *list)
 	return list->is_cut;
 }
 
-/* Equal, one below the other, or both below the same three labels or the
- * same two of which the first is long (www and cdn of one site). */
+/* host is parent, or below it; parent is more than a top level. */
+static bool
+is_below(struct str host, struct str parent)
+{
+	return str_find(parent, '.') != STR_NPOS &&
+	    str_ends_nocase(host, parent) && (host.len == parent.len ||
+	    host.p[host.len - parent.len - 1] == '.');
+}
+
+/* Without a list of public suffixes: short second levels ("co.jp") are
+ * taken for one. */
 bool
 url_host_is_related(struct str a, struct str b)
 {
-	struct str tail = a;
-	size_t dot;
+	struct str tail = a, rest;
 
-	if (str_eq_nocase(a, b))
+	if (is_below(a, b) || is_below(b, a) || str_eq_nocase(a, b))
 		return true;
-	while ((dot = str_find(tail, '.')) != STR_NPOS) {
-		struct str rest = str_sub(tail, dot + 1, tail.len);
-		size_t next = str_find(tail, '.');
-		bool is_whole = str_find(rest, '.') != STR_NPOS;
+	while (str_find(tail, '.') != STR_NPOS) {
+		struct str label = str_cut(tail, '.', &rest);
 
-		if (next > 3 || is_whole) {
-			if (tail.len <= b.len && str_ends_nocase(b, tail) &&
-			    (tail.len == b.len ||
-			    b.p[b.len - tail.len - 1] == '.'))
-				return true;
-		}
+		if ((label.len > 3 || str_find(rest, '.') != STR_NPOS) &&
+		    is_below(b, tail))
+			return true;
 		tail = rest;
 	}
 	return false;

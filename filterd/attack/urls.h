@@ -60,7 +60,8 @@ void urls_of_text(struct url_list *list, struct str text);
 /* HTML in UTF-8. */
 void urls_of_html(struct url_list *list, struct str html);
 
-/* Do the two belong to one owner: equal, or one below the other? */
+/* Do the two look like one owner's: equal, one below the other, or both
+ * below the same name? */
 bool url_host_is_related(struct str a, struct str b);
 
 #endif

@@ -146,6 +146,12 @@ static const struct {
 	    "</a>", "evil.example!" },
 	{ "<a href='http://x.bank.example'>bank.example</a>",
 	    "x.bank.example" },
+	{ "<a href='http://www.ibm.example'>ibm.example</a>",
+	    "www.ibm.example" },
+	{ "<a href='http://ibm.com'>www.ibm.com</a>", "ibm.com" },
+	{ "<a href='http://cdn.bank.example'>www.bank.example</a>",
+	    "cdn.bank.example" },
+	{ "<a href='http://evil.co.jp'>www.bank.co.jp</a>", "evil.co.jp!" },
 	{ "<a href='http://evil.example'>our bank.example site</a>",
 	    "evil.example" },
 	{ "<a href='http://files.example'>report.pdf</a>", "files.example" },
@@ -330,6 +336,23 @@ tells_mixtures(void **state)
 	lookalike_free(&known);
 }
 
+static void
+tells_owners(void **state)
+{
+	struct lookalike *known = lookalike_new(NULL, NULL);
+
+	(void)state;
+	assert_non_null(known);
+	assert_true(lookalike_is_one_org(known, STR("a.example.co.jp"),
+	    STR("b.c.EXAMPLE.co.jp")));
+	assert_false(lookalike_is_one_org(known, STR("example.co.jp"),
+	    STR("other.co.jp")));
+	assert_false(lookalike_is_one_org(known, STR("a.github.io"),
+	    STR("b.github.io")));
+	assert_false(lookalike_is_one_org(known, STR(""), STR("")));
+	lookalike_free(&known);
+}
+
 /* Many known domains cost nothing when one is compared. */
 static void
 compares_with_many(void **state)
@@ -365,6 +388,7 @@ main(void)
 		cmocka_unit_test(takes_linear_time),
 		cmocka_unit_test(tells_lookalikes),
 		cmocka_unit_test(tells_mixtures),
+		cmocka_unit_test(tells_owners),
 		cmocka_unit_test(compares_with_many),
 	};
 

@@ -208,6 +208,13 @@ zip_next(struct zip *zip, struct zip_entry *entry_r)
 		return false;
 	}
 	zip->entries++;
+	if (zip->is_repaired)
+		return true;
+	if (entry_r->packed_octets > zip->file.len - zip->packed_octets) {
+		zip->is_odd = zip->is_cut = true;
+		return false;
+	}
+	zip->packed_octets += entry_r->packed_octets;
 	return true;
 }
 

@@ -5,7 +5,8 @@
  * The central directory counts. Where there is none that can be read, local
  * headers are looked for from the beginning, as repair tools do. What the
  * two say must agree: a member whose local header has another name, or none,
- * makes the archive odd.
+ * makes the archive odd. Members that together are larger than the file lie
+ * over each other, as in bombs: there the walk ends.
  *
  * Lifetime.   zip_open() -> zip_next()*; zip_inflate() for any entry.
  * Ownership.  Views into the file.
@@ -26,6 +27,7 @@ struct zip {
 	size_t at;		/* of the next header */
 	size_t entries;		/* given */
 	uint64_t base;		/* octets in front of the archive */
+	uint64_t packed_octets;	/* of the entries given */
 	bool is_repaired;	/* no central directory: local headers */
 	bool is_odd;
 	bool is_cut;		/* entries over the limit, or it ends early */
