@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* zip (and what is made of it), rar, 7z, gzip. */
+/* zip (and what is made of it), rar, 7z, cab, tar, gzip. */
 #include "filterd/attack/inspect.h"
 
 #include <zlib.h>
@@ -8,6 +8,7 @@
 #include "filterd/attack/zip.h"
 
 #define RAR_BLOCKS_MAX 5000U
+#define TAR_OCTETS 512U
 
 /* A name alone: what is encrypted shows no more. */
 static void
@@ -210,6 +211,98 @@ inspect_rar(const struct inspected *file)
 		if (!(is_five ? next_rar5 : next_rar4)(file, &at))
 			return;
 	inspect_note(file, ATTACK_CONTAINER_LIMIT);
+}
+
+/* ---- cab, tar ---- */
+
+/* [MS-CAB] 2.4: 16 octets, then the name, a file after the other. */
+void
+inspect_cab(const struct inspected *file)
+{
+	struct str s = file->octets, name;
+	uint64_t at = bytes_le32(s, 16);
+	unsigned files = bytes_le16(s, 28);
+	size_t end;
+
+	while (files-- != 0) {
+		name = str_sub(bytes_from(s, at + 16), 0, 257);
+		end = str_find(name, '\0');
+		if (end == STR_NPOS) {
+			inspect_note(file, ATTACK_CONTAINER_LIMIT);
+			return;
+		}
+		note_member(file, str_sub(name, 0, end));
+		at += 16 + end + 1;
+	}
+}
+
+static struct str
+tar_text(struct str header, uint64_t at, uint64_t len)
+{
+	struct str text = bytes_cut(header, at, len);
+	size_t end = str_find(text, '\0');
+
+	return end == STR_NPOS ? text : str_sub(text, 0, end);
+}
+
+/* Digits of base 8; false for the binary form of files over 8 GiB. */
+static bool
+tar_size(struct str header, uint64_t *size_r)
+{
+	struct str text = str_trim(tar_text(header, 124, 12));
+	size_t i;
+
+	*size_r = 0;
+	for (i = 0; i < text.len; i++) {
+		if (text.p[i] < '0' || text.p[i] > '7')
+			return false;
+		*size_r = *size_r * 8 + (uint64_t)(text.p[i] - '0');
+	}
+	return true;
+}
+
+/* Type L: the name of the next member, too long for its header. */
+static void
+open_tar_member(const struct inspected *file, struct str header,
+    struct str member, struct str *long_name)
+{
+	struct str name = long_name->len != 0 ? *long_name :
+	    tar_text(header, 0, 100);
+	char type = header.p[156];
+
+	*long_name = type == 'L' ? tar_text(member, 0, member.len) :
+	    STR_NONE;
+	if (type != '0' && type != '\0' && type != '7')
+		return;
+	if (file->of->files_left == 0 ||
+	    file->depth + 1 >= INSPECT_DEPTH_MAX) {
+		note_member(file, name);
+		inspect_note(file, ATTACK_CONTAINER_LIMIT);
+		return;
+	}
+	file->of->files_left--;
+	(void)inspect_file(file->of, member, name, CLAIM_NOTHING,
+	    file->depth + 1);
+}
+
+void
+inspect_tar(const struct inspected *file)
+{
+	struct str s = file->octets, header, long_name = STR_NONE;
+	uint64_t at = 0, size;
+
+	while ((header = bytes_cut(s, at, TAR_OCTETS)).len != 0 &&
+	    header.p[0] != '\0') {
+		if (!tar_size(header, &size) ||
+		    !bytes_has(s, at + TAR_OCTETS, size)) {
+			inspect_note(file, ATTACK_CONTAINER_LIMIT);
+			return;
+		}
+		open_tar_member(file, header, bytes_cut(s, at + TAR_OCTETS,
+		    size), &long_name);
+		at += TAR_OCTETS + (size + TAR_OCTETS - 1) / TAR_OCTETS *
+		    TAR_OCTETS;
+	}
 }
 
 /* ---- 7z, gzip ---- */

@@ -156,6 +156,64 @@ looks_into_gzip(void **state)
 	buf_fini(&outer);
 }
 
+static void
+put_tar(struct buf *out, char type, const char *name, struct str octets)
+{
+	size_t at = out->len;
+
+	buf_add_cstr(out, name);
+	build_zeros(out, at + 124 - out->len);
+	buf_addf(out, "%011zo", octets.len);
+	build_zeros(out, 21);
+	buf_add_char(out, type);
+	build_zeros(out, 100);
+	buf_add_cstr(out, "ustar");
+	build_zeros(out, at + 512 - out->len);
+	buf_add_str(out, octets);
+	build_zeros(out, (512 - out->len % 512) % 512);
+}
+
+static void
+looks_into_tar(void **state)
+{
+	struct buf tar;
+
+	(void)state;
+	buf_init(&tar, 65536);
+	put_tar(&tar, '5', "dir.exe/", STR(""));
+	put_tar(&tar, '0', "dir/a.txt", STR("hello"));
+	check_file("a.tar", "application", "x-tar", buf_str(&tar), "");
+	put_tar(&tar, 'L', "././@LongLink", STR("dir/b.pdf.exe\0"));
+	put_tar(&tar, '0', "dir/b.pdf", STR("\177ELF\2\1\1\0"));
+	check_file("a.tar", "application", "x-tar", buf_str(&tar),
+	    "double-extension executable archive-executable");
+	check_file("a.tar", "application", "x-tar",
+	    str_sub(buf_str(&tar), 0, tar.len - 510), "container-limit");
+	check_shake("a.tar", buf_str(&tar));
+	buf_fini(&tar);
+}
+
+static void
+looks_into_cabinets(void **state)
+{
+	static const char names[] = "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0a.txt\0"
+	    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0b.scr";
+	struct buf cab;
+
+	(void)state;
+	buf_init(&cab, 4096);
+	buf_add(&cab, "MSCF", 4);
+	build_zeros(&cab, 12);
+	build_le(&cab, 36, 4);
+	build_zeros(&cab, 8);
+	build_le(&cab, 2, 2);
+	build_zeros(&cab, 6);
+	buf_add(&cab, names, sizeof(names));
+	check_file("a.cab", "", "", buf_str(&cab), "archive-executable");
+	check_shake("a.cab", buf_str(&cab));
+	buf_fini(&cab);
+}
+
 /* A cut archive, without its directory. */
 static void
 repairs_zips(void **state)
@@ -633,6 +691,8 @@ main(void)
 		cmocka_unit_test(bounds_bombs),
 		cmocka_unit_test(tells_overlapping_members),
 		cmocka_unit_test(looks_into_gzip),
+		cmocka_unit_test(looks_into_tar),
+		cmocka_unit_test(looks_into_cabinets),
 		cmocka_unit_test(repairs_zips),
 		cmocka_unit_test(reads_rar),
 		cmocka_unit_test(looks_into_documents),

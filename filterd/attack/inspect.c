@@ -30,6 +30,7 @@ static const struct {
 	{ KIND_WIM, ATTACK_DISK_IMAGE, NULL },
 	{ KIND_ZIP, -1, inspect_zip }, { KIND_ODF, -1, inspect_odf },
 	{ KIND_OOXML, -1, inspect_ooxml }, { KIND_RAR, -1, inspect_rar },
+	{ KIND_CAB, -1, inspect_cab }, { KIND_TAR, -1, inspect_tar },
 	{ KIND_SEVENZIP, -1, inspect_7z }, { KIND_GZIP, -1, inspect_gzip },
 	{ KIND_OLE, -1, inspect_ole }, { KIND_PDF, -1, inspect_pdf },
 	{ KIND_RTF, -1, inspect_rtf }, { KIND_ONENOTE, -1, inspect_onenote },

@@ -49,6 +49,8 @@ void inspect_zip(const struct inspected *file);
 void inspect_ooxml(const struct inspected *file);
 void inspect_odf(const struct inspected *file);
 void inspect_rar(const struct inspected *file);
+void inspect_cab(const struct inspected *file);
+void inspect_tar(const struct inspected *file);
 void inspect_7z(const struct inspected *file);
 void inspect_gzip(const struct inspected *file);
 void inspect_ole(const struct inspected *file);
