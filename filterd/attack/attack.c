@@ -107,6 +107,30 @@ attack_look_at_message(struct attack_look *look, struct str header)
 
 /* ---- parts ---- */
 
+static struct str
+or_empty(struct str s)
+{
+	return s.p != NULL ? s : STR("");
+}
+
+void
+attack_part_of(struct arena *arena, const struct mail_part *mail_part,
+    size_t number, int fd, struct attack_part *part_r)
+{
+	struct str name = or_empty(mail_param_decode(arena,
+	    &mail_part->disposition_params, STR("filename")));
+	struct str other = or_empty(mail_param_decode(arena,
+	    &mail_part->params, STR("name")));
+
+	*part_r = (struct attack_part){ .fd = fd, .number = number,
+		.name = name.len != 0 ? name : other,
+		.other_name = name.len != 0 && !str_eq(name, other) ?
+		    other : STR(""),
+		.type = mail_part->type, .subtype = mail_part->subtype,
+		.charset = or_empty(mail_param_get(&mail_part->params,
+		    STR("charset"))) };
+}
+
 /* Text and pages in UTF-8; everything else, and UTF-16 too, as it stands
  * when no charset is named. */
 static bool
@@ -147,7 +171,8 @@ is_shown(const struct attack_part *part, struct str octets)
 {
 	struct name_look none = { .flags = 0 };
 
-	return part->name.len == 0 && str_eq(part->type, STR("text")) &&
+	return part->name.len == 0 && part->other_name.len == 0 &&
+	    str_eq(part->type, STR("text")) &&
 	    is_text_kind(kind_of(octets, &none));
 }
 
@@ -182,6 +207,8 @@ inspect_octets(struct attack_look *look, const struct attack_part *part,
 		look_at_shown(look, part, octets);
 		return;
 	}
+	if (part->other_name.len != 0)
+		inspect_name(&inspection, part->other_name);
 	kind = inspect_file(&inspection, octets, part->name,
 	    names_claim_of_type(part->type, part->subtype), 0);
 

@@ -26,6 +26,7 @@
 #include "filterd/attack/sender.h"
 #include "filterd/attack/traits.h"
 #include "filterd/attack/urls.h"
+#include "mail/summary.h"
 
 #define ATTACK_PART_MAX (128ULL << 20)
 
@@ -37,10 +38,17 @@ struct attack_part {
 				   nobody else changes */
 	size_t number;		/* in the summary */
 	struct str name;	/* file name in UTF-8, decoded; "" without */
+	struct str other_name;	/* when Content-Type has another than
+				   Content-Disposition: programs differ in
+				   which they take; "" without */
 	struct str type;	/* declared, lower case; "" without */
 	struct str subtype;
 	struct str charset;	/* of text; "" unknown */
 };
+
+/* What a summary says of a part; names live in the arena or the summary. */
+void attack_part_of(struct arena *arena, const struct mail_part *mail_part,
+    size_t number, int fd, struct attack_part *part_r);
 
 /* Nothing is known yet. */
 int attack_begin(struct attack **attack_r, struct err *err);

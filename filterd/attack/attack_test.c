@@ -12,6 +12,7 @@
 #include "filterd/attack/build_int.h"
 #include "filterd/attack/check_int.h"
 #include "filterd/attack/kind.h"
+#include "mail/scan.h"
 
 /* ---- kinds ---- */
 
@@ -269,6 +270,37 @@ looks_at_senders(void **state)
 	}
 }
 
+/* Two names of one part: both count. */
+static void
+reads_summaries(void **state)
+{
+	static const char text[] =
+	    "Content-Type: application/pdf; name=\"a.pdf.exe\"\r\n"
+	    "Content-Disposition: attachment;\r\n"
+	    " filename*=utf-8''%E8%AB%8B.pdf\r\n\r\n%PDF-1.7\r\n";
+	struct scan *scan = scan_new();
+	struct arena *arena = arena_new(0);
+	struct attack_report report;
+	struct attack_look *look = attack_open(check_attack(), &report);
+	struct attack_part part;
+	const struct mail_summary *summary;
+
+	(void)state;
+	scan_feed(scan, text, sizeof(text) - 1);
+	summary = scan_end(scan);
+	attack_part_of(arena, &summary->parts[0], 0, -1, &part);
+	assert_true(str_eq(part.name, STR("\xe8\xab\x8b.pdf")));
+	assert_true(str_eq(part.other_name, STR("a.pdf.exe")));
+	assert_true(str_eq(part.subtype, STR("pdf")));
+	assert_int_equal(part.charset.len, 0);
+	attack_look_at_octets(look, &part, STR("%PDF-1.7\r\n"));
+	attack_close(&look);
+	assert_true(attack_has(&report, ATTACK_DOUBLE_EXTENSION));
+	assert_true(attack_has(&report, ATTACK_EXECUTABLE_NAME));
+	scan_free(&scan);
+	arena_free(&arena);
+}
+
 static uint64_t
 time_sender(size_t count)
 {
@@ -341,6 +373,7 @@ main(void)
 		cmocka_unit_test(tells_real_files),
 		cmocka_unit_test(finds_disguises),
 		cmocka_unit_test(looks_at_senders),
+		cmocka_unit_test(reads_summaries),
 		cmocka_unit_test(bounds_senders),
 		cmocka_unit_test(reads_descriptors),
 	};

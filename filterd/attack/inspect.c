@@ -68,6 +68,16 @@ note_name(const struct inspected *file)
 		inspect_note(file, ATTACK_DISK_IMAGE);
 }
 
+void
+inspect_name(struct inspection *inspection, struct str name)
+{
+	struct name_look look = names_look(name);
+	struct inspected file = { .of = inspection, .name = name,
+		.look = &look };
+
+	note_name(&file);
+}
+
 static void
 read_kind(const struct inspected *file, enum attack_kind kind)
 {

@@ -42,6 +42,9 @@ enum attack_kind inspect_file(struct inspection *inspection,
     struct str octets, struct str name, enum name_claim claim,
     unsigned depth);
 
+/* A name alone, as that of the part itself. */
+void inspect_name(struct inspection *inspection, struct str name);
+
 /* With the file's name as detail. */
 void inspect_note(const struct inspected *file, enum attack_trait trait);
 
