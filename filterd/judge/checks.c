@@ -31,6 +31,7 @@ struct checks {
 	unsigned done;			/* evaluations, a mask */
 	struct verdict_auth auth[VERDICT_AUTH_MAX];
 	size_t auth_len;
+	bool is_unasked;		/* questions were left out */
 };
 
 /* ---- what is looked at ---- */
@@ -97,6 +98,18 @@ checks_feed(struct checks *checks, const void *data, size_t len,
 	return mailauth_message_feed(checks->message, data, len, err);
 }
 
+/* Readers show one of several authors, and which one is not ours to say. */
+static bool
+is_one_domain(const struct address *addresses, size_t len)
+{
+	size_t i;
+
+	for (i = 1; i < len; i++)
+		if (!str_eq_nocase(addresses[i].domain, addresses[0].domain))
+			return false;
+	return true;
+}
+
 static void
 read_from(struct checks *checks)
 {
@@ -112,7 +125,8 @@ read_from(struct checks *checks)
 		if (str_eq_nocase(field.name, STR("From")))
 			values[n++] = field.value;
 	checks->is_from_broken = address_from(checks->arena, values, n,
-	    &addresses, &checks->from_len, NULL) != 0;
+	    &addresses, &checks->from_len, NULL) != 0 ||
+	    !is_one_domain(addresses, checks->from_len);
 	if (checks->is_from_broken)
 		checks->from_len = 0;
 	checks->from = arena_alloc(checks->arena, (checks->from_len + 1) *
@@ -186,10 +200,24 @@ run_dmarc(struct checks *checks, struct answers *answers)
 	return dmarc_check(checks->arena, &input, answers, &checks->dmarc);
 }
 
-/* Those that build on others stand behind all of them. */
-static enum mailauth_step (*const evaluations[])(struct checks *checks,
-    struct answers *answers) = { run_helo, run_mailfrom, run_dkim, run_arc,
-    run_dmarc };
+/*
+ * Those that build on others stand behind all of them. DMARC, which decides,
+ * asks beside the first; a chain of up to 50 seals, which at most overrules it,
+ * only when the others have all they need, so that its questions cannot take
+ * the time of theirs.
+ */
+static const struct {
+	enum mailauth_step (*run)(struct checks *checks,
+	    struct answers *answers);
+	bool counts_alone;	/* what it says holds without the others */
+	bool is_last;		/* not begun before the others are done */
+} evaluations[] = {
+	{ run_helo, true, false },
+	{ run_mailfrom, true, false },
+	{ run_dkim, true, false },
+	{ run_dmarc, false, false },
+	{ run_arc, true, true },
+};
 
 #define EVALUATIONS_LEN (sizeof(evaluations) / sizeof(evaluations[0]))
 
@@ -200,15 +228,21 @@ checks_run(struct checks *checks, struct answers *answers)
 	size_t i;
 
 	for (i = 0; i < EVALUATIONS_LEN; i++) {
-		if ((checks->done & 1U << i) != 0)
+		if ((checks->done & 1U << i) != 0 ||
+		    (evaluations[i].is_last && !is_known))
 			continue;
-		/* The last counts only when all before it are done. */
-		if (evaluations[i](checks, answers) == MAILAUTH_WAIT)
+		if (evaluations[i].run(checks, answers) == MAILAUTH_WAIT)
 			is_known = false;
-		else if (i + 1 != EVALUATIONS_LEN || is_known)
+		else if (evaluations[i].counts_alone || is_known)
 			checks->done |= 1U << i;
 	}
 	return is_known ? MAILAUTH_DONE : MAILAUTH_WAIT;
+}
+
+void
+checks_unasked(struct checks *checks)
+{
+	checks->is_unasked = true;
 }
 
 /* ---- what is known ---- */
@@ -371,6 +405,22 @@ is_vouched_for(struct checks *checks)
 	return false;
 }
 
+/* RFC 7489 section 6.6.2: what could not be asked may be known next time. A
+ * sender must not be able to take the time away in which it is asked. */
+static bool
+judge_unasked(struct checks *checks, struct verdict *verdict)
+{
+	if (!checks->is_unasked || checks->dmarc.result != MAILAUTH_TEMPERROR ||
+	    (checks->envelope->flags & FILTER_F_DMARC_MARK) != 0)
+		return false;
+	verdict->action = VERDICT_TEMPFAIL;
+	verdict->code = 451;
+	verdict->enhanced = STR("4.7.1");
+	verdict->text = STR("the sender's policy cannot be looked up now");
+	verdict->reason = STR("dmarc");
+	return true;
+}
+
 static bool
 judge_dmarc(struct checks *checks, struct verdict *verdict)
 {
@@ -397,7 +447,8 @@ judge_dmarc(struct checks *checks, struct verdict *verdict)
 
 /* The first that has something to say decides. */
 static bool (*const judgements[])(struct checks *checks,
-    struct verdict *verdict) = { judge_from, judge_spf, judge_dmarc };
+    struct verdict *verdict) = { judge_from, judge_spf, judge_unasked,
+    judge_dmarc };
 
 void
 checks_verdict(struct checks *checks, struct verdict *verdict_r)

@@ -52,6 +52,9 @@ void checks_end(struct checks *checks);
 
 enum mailauth_step checks_run(struct checks *checks, struct answers *answers);
 
+/* We have put answers that nobody gave: there was no time or no room. */
+void checks_unasked(struct checks *checks);
+
 void checks_verdict(struct checks *checks, struct verdict *verdict_r);
 
 #endif

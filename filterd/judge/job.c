@@ -239,10 +239,13 @@ on_answer(void *ctx, int code, struct ipc_in *in)
 
 	list_del(&question->node);
 	job->impl->questions_len--;
-	if (code == 0)
+	if (code == 0) {
 		put_answer(question, in);
-	else
+	} else {
+		/* dnsd has no room, or has ended: that says nothing. */
+		checks_unasked(job->impl->checks);
 		put_failure(job->impl, question->name, question->type);
+	}
 	go_on(job);
 }
 
@@ -367,8 +370,14 @@ on_late(void *arg)
 		    "not looked at in time" : "not read in time");
 		return;
 	}
-	if (impl->is_checked || impl->checks == NULL)
+	if (impl->is_checked)
 		return;
+	/* It was late when it came: nobody waits for it any more. */
+	if (impl->checks == NULL) {
+		job_abort(job, "it came too late");
+		return;
+	}
+	checks_unasked(impl->checks);
 	list_each(question, tmp, &impl->questions, struct question, node) {
 		ipc_cancel(impl->env->dnsd, question->call);
 		list_del(&question->node);

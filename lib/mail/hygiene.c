@@ -55,10 +55,16 @@ judge_results(struct hygiene *h, struct str value)
 {
 	struct lex lex = lex_of(value);
 	struct str id;
+	bool is_joined;
 
 	lex_skip(&lex, NULL);
 	id = lex_at(&lex, '"') ? lex_quoted(&lex, h->arena) :
 	    lex_until(&lex, ";(\"");
+	/* "our"name and our"name": one word to some readers. */
+	is_joined = lex.p < lex.end && !lex_is_blank(*lex.p) &&
+	    !lex_at(&lex, ';') && !lex_at(&lex, '(');
+	if (is_joined)
+		return false;
 	if (id.len > 0 && id.p[id.len - 1] == '.')
 		id.len--;
 	return id.len != 0 && !lex.is_open &&
@@ -121,6 +127,7 @@ static const struct known known_fields[] = {
 	{ NAME("Return-Path"), DROP, false, NULL },
 	{ NAME("Bcc"), DROP, true, NULL },
 	{ NAME("Resent-Bcc"), DROP, true, NULL },
+	{ NAME("X-Hikyaku-Scan"), DROP, false, NULL },
 	{ NAME("Authentication-Results"), HOLD, false, judge_results },
 	{ NAME("From"), HOLD, false, note_from },
 	{ NAME("Sender"), HOLD, false, note_sender },

@@ -54,6 +54,11 @@ test_filter(void **state)
 		    " 1; dkim=pass\r\n\r\nx",
 		    "A: b\r\nauthentication-results: other.test; spf=fail\r\n"
 		    "\r\nx", false },
+		{ "Authentication-Results: mx.exam\"ple\".test; none\r\n\r\n",
+		    "\r\n", false },
+		{ "Authentication-Results: \"mx\".example.test; none\r\n\r\n",
+		    "\r\n", false },
+		{ "X-Hikyaku-Scan: clean\r\n\r\n", "\r\n", false },
 		{ "Authentication-Results: \"mx.example.test\"; none\r\n\r\n",
 		    "\r\n", false },
 		{ "Authentication-Results: \"mx.exa\\mple.test\"; none\r\n\r\n",

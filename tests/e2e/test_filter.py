@@ -282,6 +282,7 @@ def test_forged_results_are_dropped(hk, name, head):
     ("twice in another case", "From: a@good.test\r\nfROM: b@other.test\r\n"),
     ("a group", "From: friends: a@good.test, b@other.test;\r\n"), ("no address", "From: nobody\r\n"),
     ("an encoded word", "From: =?utf-8?q?a=40good.test?=\r\n"),
+    ("authors of two domains", "From: a@good.test, b@other.test\r\n"),
     ("two addresses in brackets", "From: <a@good.test><b@other.test>\r\n"),
     ("a comment inside", "From: a@good.test(b@other.test\r\n"),
     ("a NUL", "From: a@good.test\0<b@other.test>\r\n"),
@@ -387,15 +388,18 @@ def forget_death(hk):
 
 
 def test_silent_dns_is_a_temporary_error(hk):
-    """There is a verdict inside the budget all the same."""
+    """There is a verdict inside the budget all the same: where DMARC would decide, the sender has to come again."""
     pid = pause(hk, "dnsd")
     try:
         started = time.monotonic()
-        assert send(hk, message("silent-dns", "a@x2.good.test"), "a@x2.good.test")[0] == 250
+        code, text = send(hk, message("silent-dns", "a@x2.good.test"), "a@x2.good.test")
+        assert code == 451 and text.startswith("4.7.1 ") and "policy" in text
         assert time.monotonic() - started < BUDGET_S + 1
+        assert send(hk, message("silent-marked", "a@x3.good.test"), "a@x3.good.test", ["dora@marks.test"])[0] == 250
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert "spf=temperror" in results(find(hk, "silent-dns"))
+    assert "spf=temperror" in results(find(hk, "silent-marked", "dora@marks.test"))
+    assert find(hk, "silent-dns", seconds=0.5) is None
 
 
 # ---- many, and the settings ----
