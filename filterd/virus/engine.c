@@ -15,6 +15,9 @@
 #define PCRE_MATCH_MAX 100000
 #define PCRE_DEPTH_MAX 2000
 #define TEST_MS 10000
+/* Without the lists behind Heuristics.Phishing, a guess that newsletters
+ * meet. */
+#define SIGNATURES (CL_DB_PHISHING | CL_DB_BYTECODE)
 
 struct engine {
 	struct cl_engine *cl;
@@ -88,7 +91,7 @@ load_folders(struct cl_engine *cl, const char *const *folders,
 
 	for (; *folders != NULL && rc == CL_SUCCESS; folders++)
 		if (has_files(*folders))
-			rc = cl_load(*folders, cl, count, CL_DB_STDOPT);
+			rc = cl_load(*folders, cl, count, SIGNATURES);
 	if (rc == CL_SUCCESS && *count != 0)
 		rc = cl_engine_compile(cl);
 	if (rc != CL_SUCCESS)
@@ -172,6 +175,23 @@ result_of(const char *name)
 	return SCAN_INFECTED;
 }
 
+/* Our own trouble, not the content's: then nobody has looked. */
+static bool
+is_ours(cl_error_t rc)
+{
+	static const cl_error_t codes[] = {
+		CL_EOPEN, CL_ECREAT, CL_EUNLINK, CL_ESTAT, CL_EREAD, CL_ESEEK,
+		CL_EWRITE, CL_EDUP, CL_EACCES, CL_ETMPFILE, CL_ETMPDIR,
+		CL_EMAP, CL_EMEM, CL_ENULLARG, CL_EARG,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (codes[i] == rc)
+			return true;
+	return false;
+}
+
 struct finding
 engine_scan(struct engine *engine, int fd, uint64_t ms)
 {
@@ -202,7 +222,7 @@ engine_scan(struct engine *engine, int fd, uint64_t ms)
 		finding.result = result_of(finding.name);
 	} else if (rc != CL_SUCCESS) {
 		put_name(&finding, cl_strerror(rc));
-		finding.result = SCAN_LIMIT;
+		finding.result = is_ours(rc) ? SCAN_CRASHED : SCAN_LIMIT;
 	}
 	return finding;
 }

@@ -3,8 +3,9 @@
  * engine: libclamav with our limits. One file in, one finding out.
  *
  * What libclamav cannot open is told apart from what is clean: archives with
- * a password are SCAN_ENCRYPTED, whatever meets a limit or fails is
- * SCAN_LIMIT. A signature that matches anywhere outweighs both.
+ * a password are SCAN_ENCRYPTED, what meets a limit or cannot be parsed is
+ * SCAN_LIMIT, and where files or memory fail us nobody has looked:
+ * SCAN_CRASHED. A signature that matches anywhere outweighs all of these.
  *
  * Lifetime.   engine_load() in a process without threads; the processes it
  *             forks share it, and each says where it may unpack by

@@ -5,11 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -163,6 +165,20 @@ show_clamav(struct child *child, struct err *err)
 	return 0;
 }
 
+/* Those of the user namespace, which the mounts needed. */
+static int
+drop_capabilities(struct err *err)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct none[2];
+
+	memset(none, 0, sizeof(none));
+	return syscall(SYS_capset, &head, none) == 0 ? 0 :
+	    err_set_errno(err, ERR_TEMP, "capset");
+}
+
 static int
 make_slots(struct child *child, unsigned slots, struct err *err)
 {
@@ -180,7 +196,7 @@ make_slots(struct child *child, unsigned slots, struct err *err)
 		return rc;
 	for (i = 0; i < slots && rc == 0; i++)
 		rc = make_slot(child, i, octets, owner, err);
-	return rc;
+	return rc == 0 && geteuid() != 0 ? drop_capabilities(err) : rc;
 }
 
 /* ---- life ---- */

@@ -23,7 +23,12 @@ struct scanning {
 static void
 outweigh(struct finding *whole, const struct finding *finding)
 {
-	if (finding->result > whole->result)
+	static const unsigned weights[SCAN_RESULTS] = {
+		[SCAN_CLEAN] = 0, [SCAN_ENCRYPTED] = 1, [SCAN_LIMIT] = 2,
+		[SCAN_CRASHED] = 3, [SCAN_INFECTED] = 4,
+	};
+
+	if (weights[finding->result] > weights[whole->result])
 		*whole = *finding;
 }
 
@@ -41,9 +46,9 @@ found(struct scanning *scanning, size_t part, const struct finding *finding)
 }
 
 static struct finding
-limit(const char *name)
+found_no(enum scan_result result, const char *name)
 {
-	struct finding finding = { .result = SCAN_LIMIT };
+	struct finding finding = { .result = result };
 
 	(void)snprintf(finding.name, sizeof(finding.name), "%s", name);
 	return finding;
@@ -122,7 +127,7 @@ scan_part(struct scanning *scanning, size_t number,
 	    0600);
 
 	if (fd == -1) {
-		finding = limit("Part.NoFile");
+		finding = found_no(SCAN_CRASHED, "Part.NoFile");
 		found(scanning, number, &finding);
 		return;
 	}
@@ -134,7 +139,7 @@ scan_part(struct scanning *scanning, size_t number,
 	finding = engine_scan(scanning->engine, fd, ms_left(scanning));
 	found(scanning, number, &finding);
 	if (problem != NULL) {
-		finding = limit(problem);
+		finding = found_no(SCAN_LIMIT, problem);
 		found(scanning, number, &finding);
 	}
 	(void)close(fd);
@@ -160,7 +165,7 @@ is_worth(const struct mail_part *part)
 static void
 scan_parts(struct scanning *scanning, const struct mail_summary *summary)
 {
-	struct finding late = limit("Limits.Parts.Time");
+	struct finding late = found_no(SCAN_LIMIT, "Limits.Parts.Time");
 	size_t i;
 
 	for (i = 0; i < summary->part_count; i++) {
@@ -193,7 +198,7 @@ message_scan(struct engine *engine, int fd, uint64_t size, int dir,
 	    0 && is_done) {
 		scan_parts(&scanning, scan_end(scan));
 	} else {
-		finding = limit("Message.Unreadable");
+		finding = found_no(SCAN_CRASHED, "Message.Unreadable");
 		outweigh(&report_r->whole, &finding);
 	}
 	scan_free(&scan);

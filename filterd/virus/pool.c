@@ -125,6 +125,8 @@ worker_end(struct worker *worker)
 
 	if (worker->state == W_NONE)
 		return;
+	/* First: calls that end with the link look at it. */
+	worker->state = W_NONE;
 	loop_timer_stop(&worker->timer);
 	ipc_link_free(&worker->link);
 	if (worker->pid != 0 && generation->link != NULL) {
@@ -132,7 +134,6 @@ worker_end(struct worker *worker)
 		ipc_put_u64(out, worker->pid);
 		(void)ipc_send(out, -1);
 	}
-	worker->state = W_NONE;
 	worker->pid = 0;
 	worker->scans = 0;
 	worker->is_late = false;
@@ -231,7 +232,7 @@ forward(struct pool_job *job, struct ipc_in *in)
 	struct ipc_out *out;
 	unsigned n;
 
-	if (result >= SCAN_RESULTS || result == SCAN_CRASHED) {
+	if (result >= SCAN_RESULTS) {
 		job_answer(job, SCAN_CRASHED, "Scanner.Nonsense");
 		return;
 	}
@@ -323,10 +324,11 @@ on_tested(void *ctx, int code, struct ipc_in *in)
 	struct generation *generation = worker->generation;
 	struct pool *pool = worker->pool;
 
-	if (code != 0 || worker->state != W_TESTING)
+	if (worker->state != W_TESTING)
 		return;
-	if (!ipc_get_bool(in)) {
-		test_failed(generation,
+	if (code != 0 || !ipc_get_bool(in)) {
+		test_failed(generation, code != 0 ?
+		    "the test of the scanner does not end" :
 		    "what is inside an archive is not found");
 		worker_end(worker);
 		pump(pool);
@@ -350,6 +352,7 @@ on_forked(void *ctx, int code, struct ipc_in *in)
 	if (worker->state != W_FORKING)
 		return;
 	if (code != 0) {
+		test_failed(worker->generation, "no worker can be made");
 		worker_end(worker);
 		pump(pool);
 		return;
@@ -367,8 +370,11 @@ worker_fork(struct worker *worker, struct generation *generation)
 	struct ipc_out *out;
 	int fds[2];
 
-	if (ipc_pair(fds, NULL) != 0)
+	if (!ipc_is_attached(generation->link) ||
+	    ipc_pair(fds, NULL) != 0) {
+		test_failed(generation, "no worker can be made");
 		return;
+	}
 	worker->generation = generation;
 	worker->state = W_FORKING;
 	worker->link = ipc_client_new(pool->loop, &ipc_scanner, worker);
@@ -406,10 +412,10 @@ pump(struct pool *pool)
 	if (pool->current == NULL ||
 	    (worker = worker_in(pool, W_NONE)) == NULL)
 		return;
+	if (when_mono_ms() >= pool->fork_after_ms)
+		worker_fork(worker, pool->current);
 	if (when_mono_ms() < pool->fork_after_ms)
 		loop_timer_start(&pool->again, FORK_PAUSE_MS);
-	else
-		worker_fork(worker, pool->current);
 }
 
 static void
@@ -441,17 +447,17 @@ generation_end(struct generation *generation)
 		pool->next = NULL;
 	if (generation == pool->current)
 		pool->current = NULL;
+	/* Ours until the end: calls that fail with the link end workers. */
+	generation->workers++;
 	ipc_link_free(&generation->link);
-	if (generation->workers == 0) {
-		free(generation);
-		return;
-	}
 	/* Its workers die with it; the last one frees it. */
 	for (i = 0; i < POOL_WORKERS_MAX; i++)
 		if (pool->workers[i].generation == generation &&
 		    (pool->workers[i].state == W_IDLE ||
 		    pool->workers[i].state == W_FORKING))
 			worker_end(&pool->workers[i]);
+	if (--generation->workers == 0)
+		free(generation);
 }
 
 static void
@@ -486,8 +492,14 @@ on_loaded(void *ctx, int code, struct ipc_in *in)
 {
 	struct generation *generation = ctx;
 
-	if (code != 0)
+	if (code != 0) {
+		/* The end of its link is told by on_generation_gone(). */
+		if (ipc_is_attached(generation->link)) {
+			generation_failed(generation, "loading does not end");
+			generation_end(generation);
+		}
 		return;
+	}
 	generation->is_loaded = true;
 	ev_info(NULL, "scan.signatures.loaded",
 	    EV_U64(count, ipc_get_u64(in)));

@@ -36,7 +36,8 @@ enum scan_result {
 	SCAN_ENCRYPTED = 1,	/* an archive or a document nobody can open */
 	SCAN_LIMIT = 2,		/* too deep, too many, too long: not looked at */
 	SCAN_INFECTED = 3,
-	SCAN_CRASHED = 4,	/* it ended the scanner, twice */
+	SCAN_CRASHED = 4,	/* nobody has looked: it ended the scanner, twice,
+				   or files or memory failed */
 	SCAN_RESULTS
 };
 
