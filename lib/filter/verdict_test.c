@@ -20,6 +20,7 @@ static const struct verdict refused = {
 	.action = VERDICT_REFUSE, .code = 550, .enhanced = TEXT("5.7.1"),
 	.text = TEXT("not from b.test"), .reason = TEXT("dmarc"),
 	.auth = auth, .auth_len = 3, .is_judged = true,
+	.is_scanned = true, .virus = SCAN_CLEAN, .virus_name = TEXT(""),
 };
 
 static void
@@ -30,6 +31,9 @@ assert_same(const struct verdict *a, const struct verdict *b)
 	assert_int_equal(a->action, b->action);
 	assert_int_equal(a->code, b->code);
 	assert_int_equal(a->is_judged, b->is_judged);
+	assert_int_equal(a->is_scanned, b->is_scanned);
+	assert_int_equal(a->virus, b->virus);
+	assert_true(str_eq(a->virus_name, b->virus_name));
 	assert_true(str_eq(a->enhanced, b->enhanced));
 	assert_true(str_eq(a->text, b->text));
 	assert_true(str_eq(a->reason, b->reason));
@@ -218,6 +222,12 @@ test_fields(void **state)
 	verdict.is_judged = false;
 	verdict_put_fields(&verdict, STR("mx.test"), &out);
 	assert_int_equal(out.len, 0);
+	/* What is clean says nothing; what nobody opened is not clean. */
+	verdict.virus = SCAN_ENCRYPTED;
+	verdict.virus_name = STR("Zip\r\nX: y");
+	verdict_put_fields(&verdict, STR("mx.test"), &out);
+	unfold(&out);
+	assert_string_equal(out.p, "X-Hikyaku-Scan: encrypted; Zip X: y");
 	buf_fini(&out);
 }
 

@@ -14,15 +14,22 @@ check_fields(const struct verdict *verdict)
 {
 	struct header_iter iter;
 	struct header_field field;
+	size_t octets = 0;
+	unsigned results = 0, scans = 0;
 	struct buf out;
 
 	buf_init(&out, 1 << 16);
 	verdict_put_fields(verdict, STR("mx.test"), &out);
 	invariant(!buf_failed(&out));
 	header_iter_init(&iter, buf_str(&out));
-	while (header_next(&iter, &field))
-		invariant(str_eq(field.name, STR("Authentication-Results")) &&
-		    field.raw.len == out.len);
+	while (header_next(&iter, &field)) {
+		octets += field.raw.len;
+		results += str_eq(field.name, STR("Authentication-Results"));
+		scans += str_eq(field.name, STR("X-Hikyaku-Scan"));
+	}
+	/* Each at most once, and nothing beside them. */
+	invariant(octets == out.len && results <= 1 && scans <= 1 &&
+	    results + scans == iter.count);
 	buf_fini(&out);
 }
 
@@ -44,6 +51,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		invariant(again.action == verdict.action &&
 		    again.code == verdict.code &&
 		    again.auth_len == verdict.auth_len &&
+		    again.is_scanned == verdict.is_scanned &&
+		    again.virus == verdict.virus &&
 		    str_eq(again.text, verdict.text));
 		buf_fini(&out);
 	}
