@@ -117,4 +117,4 @@ def test_an_account_may_send_so_much(net):
         assert code == 450 and text.startswith(b"4.7.1")
     # what comes in for it is not touched
     with smtplib.SMTP("127.0.0.1", net.port("smtp"), source_address=("127.0.0.2", 0)) as smtp:
-        assert smtp.sendmail("x@remote.test", ["bob@example.test"], "Subject: in\r\n\r\nx\r\n") == {}
+        assert smtp.sendmail("x@remote.test", ["bob@example.test"], "From: x@remote.test\r\n\r\nx\r\n") == {}
