@@ -155,7 +155,7 @@ tells_real_files(void **state)
 
 	(void)state;
 	if (access("/usr/share/clamav-testfiles/clam.zip", R_OK) != 0)
-		skip();
+		fail_msg("package clamav-testfiles is not installed");
 	for (i = 0; i < COUNT_OF(files); i++) {
 		enum attack_kind kind;
 		void *map;

@@ -36,7 +36,6 @@ struct generation {
 	struct ipc_link *link;
 	uint64_t stamp;			/* of its signatures */
 	unsigned workers;
-	bool is_loaded;
 	bool is_tested;
 };
 
@@ -500,7 +499,6 @@ on_loaded(void *ctx, int code, struct ipc_in *in)
 		}
 		return;
 	}
-	generation->is_loaded = true;
 	ev_info(NULL, "scan.signatures.loaded",
 	    EV_U64(count, ipc_get_u64(in)));
 	generation_test(generation);
