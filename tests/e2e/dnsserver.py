@@ -144,6 +144,9 @@ class DnsServer:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *_):
+    def destroy(self):
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __exit__(self, *_):
+        self.destroy()

@@ -34,7 +34,7 @@ def world():
     yield w
     for host in (w.eight, w.other, w.seven):
         host.close()
-    w.dns.stop()
+    w.dns.destroy()
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def world():
     for host in [*w.hosts.values(), w.seven, w.dsn, w.picky, w.small]:
         host.close()
     w.web.close()
-    w.dns.stop()
+    w.dns.destroy()
     w.authority.close()
     stranger.close()
 
