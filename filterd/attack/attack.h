@@ -24,7 +24,7 @@
 #define ATTACK_ATTACK_H
 
 #include "filterd/attack/sender.h"
-#include "filterd/attack/traits.h"
+#include "filter/traits.h"
 #include "filterd/attack/urls.h"
 #include "mail/summary.h"
 

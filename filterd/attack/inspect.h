@@ -11,7 +11,7 @@
 #define ATTACK_INSPECT_H
 
 #include "filterd/attack/kind.h"
-#include "filterd/attack/traits.h"
+#include "filter/traits.h"
 #include "filterd/attack/urls.h"
 
 #define INSPECT_DEPTH_MAX 4U

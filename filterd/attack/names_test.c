@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "filterd/attack/names.h"
-#include "filterd/attack/traits.h"
+#include "filter/traits.h"
 
 #define X NAME_IS_EXECUTABLE
 #define S (NAME_IS_EXECUTABLE | NAME_IS_SCRIPT)

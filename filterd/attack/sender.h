@@ -15,7 +15,7 @@
 #define ATTACK_SENDER_H
 
 #include "filterd/attack/lookalike.h"
-#include "filterd/attack/traits.h"
+#include "filter/traits.h"
 
 #define SENDER_NAMES_MAX 1000U
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "filter/verdict.h"
 
+#include "mail/build.h"
 #include "mailauth/authres.h"
 #include "proto/smtp_answer.h"
 
@@ -9,7 +10,7 @@
 #define ENHANCED_MAX 11U
 
 enum tag { TAG_ACTION = 1, TAG_REASON = 2, TAG_AUTH = 3, TAG_JUDGED = 4,
-	TAG_VIRUS = 5 };
+	TAG_VIRUS = 5, TAG_TRAITS = 6 };
 
 /* What the client hears goes by the action: the class of its codes. */
 static const struct {
@@ -22,6 +23,7 @@ static const struct {
 	[VERDICT_DISCARD] = { "discard", 0 },
 	[VERDICT_TEMPFAIL] = { "tempfail", 4 },
 	[VERDICT_REFUSE] = { "refuse", 5 },
+	[VERDICT_DETONATE] = { "detonate", 0 },
 };
 
 static const struct {
@@ -127,6 +129,30 @@ put_auth(struct buf *out, const struct verdict_auth *auth)
 	section_end(out, at);
 }
 
+/* By their names, which are stable; as many as fit. */
+static void
+put_traits(struct buf *out, const struct verdict *verdict)
+{
+	size_t at = section_begin(out, TAG_TRAITS), before, i;
+
+	buf_add_char(out, verdict->is_suspicious);
+	for (i = 0; i < verdict->traits_len && i < VERDICT_TRAITS_MAX; i++) {
+		const struct verdict_trait *trait = &verdict->traits[i];
+
+		before = out->len;
+		put_text(out, str_of(attack_trait_name(trait->trait)),
+		    VERDICT_TEXT_MAX);
+		put_u16(out, trait->part);
+		put_text(out, trait->detail, ATTACK_DETAIL_MAX);
+		if (out->len - at - SECTION_HEAD <=
+		    VERDICT_TRAITS_OCTETS_MAX)
+			continue;
+		buf_truncate(out, before);
+		break;
+	}
+	section_end(out, at);
+}
+
 void
 verdict_encode(const struct verdict *verdict, struct buf *out)
 {
@@ -148,6 +174,8 @@ verdict_encode(const struct verdict *verdict, struct buf *out)
 		put_text(out, verdict->virus_name, VERDICT_TEXT_MAX);
 		section_end(out, at);
 	}
+	if (verdict->is_suspicious || verdict->traits_len != 0)
+		put_traits(out, verdict);
 	for (i = 0; i < verdict->auth_len && i < VERDICT_AUTH_MAX; i++) {
 		before = out->len;
 		put_auth(out, &verdict->auth[i]);
@@ -308,6 +336,38 @@ read_virus(struct reader *reader, struct arena *arena,
 	verdict->is_scanned = true;
 }
 
+static void
+read_trait(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	struct str name = get_text(reader, VERDICT_TEXT_MAX, arena);
+	struct verdict_trait one = { .part = (uint16_t)get_u16(reader) };
+
+	one.detail = get_text(reader, ATTACK_DETAIL_MAX, arena);
+	/* Of a newer writer. */
+	if (reader->has_failed || attack_trait_of(name, &one.trait) != 0)
+		return;
+	if (verdict->traits_len == VERDICT_TRAITS_MAX) {
+		reader->has_failed = true;
+		return;
+	}
+	if (verdict->traits == NULL)
+		verdict->traits = arena_alloc(arena, VERDICT_TRAITS_MAX *
+		    sizeof(one));
+	verdict->traits[verdict->traits_len++] = one;
+}
+
+static void
+read_traits(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	if (reader->rest.len > VERDICT_TRAITS_OCTETS_MAX)
+		reader->has_failed = true;
+	verdict->is_suspicious = get_u8(reader) != 0;
+	while (!reader->has_failed && reader->rest.len != 0)
+		read_trait(reader, arena, verdict);
+}
+
 static const struct {
 	void (*read)(struct reader *reader, struct arena *arena,
 	    struct verdict *verdict);
@@ -318,6 +378,7 @@ static const struct {
 	[TAG_AUTH] = { read_auth, false },
 	[TAG_JUDGED] = { read_judged, true },
 	[TAG_VIRUS] = { read_virus, true },
+	[TAG_TRAITS] = { read_traits, true },
 };
 
 #define SECTIONS_LEN (sizeof(sections) / sizeof(sections[0]))
@@ -365,6 +426,45 @@ verdict_decode(struct str in, struct arena *arena, struct verdict *verdict_r,
 	return 0;
 }
 
+/* ---- traits ---- */
+
+bool
+verdict_can_be_opened(const struct verdict *verdict)
+{
+	size_t i;
+
+	for (i = 0; i < verdict->traits_len; i++)
+		if (verdict->traits[i].part != ATTACK_NO_PART ||
+		    attack_trait_is_link(verdict->traits[i].trait))
+			return true;
+	return false;
+}
+
+static bool
+is_first(const struct verdict *verdict, size_t at)
+{
+	size_t i;
+
+	for (i = 0; i < at; i++)
+		if (verdict->traits[i].trait == verdict->traits[at].trait)
+			return false;
+	return true;
+}
+
+struct str
+verdict_trait_names(const struct verdict *verdict, struct arena *arena)
+{
+	struct str names = STR("");
+	size_t i;
+
+	for (i = 0; i < verdict->traits_len; i++)
+		if (is_first(verdict, i))
+			names = arena_printf(arena, "%.*s%s%s",
+			    STR_FMT(names), names.len != 0 ? ", " : "",
+			    attack_trait_name(verdict->traits[i].trait));
+	return names;
+}
+
 /* ---- header fields ---- */
 
 static void
@@ -395,6 +495,24 @@ put_virus(const struct verdict *verdict, struct buf *out)
 	buf_add_cstr(out, "\r\n");
 }
 
+static void
+put_suspicious(const struct verdict *verdict, struct buf *out)
+{
+	struct arena *arena;
+	struct build build;
+	struct str names;
+
+	if (!verdict->is_suspicious)
+		return;
+	arena = arena_new(0);
+	build_begin(&build, out, "X-Hikyaku-Suspicious");
+	names = verdict_trait_names(verdict, arena);
+	/* Its traits were lost on the way: it stays suspicious. */
+	build_words(&build, names.len != 0 ? names : STR("yes"));
+	build_end(&build);
+	arena_free(&arena);
+}
+
 void
 verdict_put_fields(const struct verdict *verdict, struct str authserv_id,
     struct buf *out)
@@ -403,6 +521,7 @@ verdict_put_fields(const struct verdict *verdict, struct str authserv_id,
 	size_t i;
 
 	put_virus(verdict, out);
+	put_suspicious(verdict, out);
 	if (!verdict->is_judged)
 		return;
 	for (i = 0; i < verdict->auth_len; i++)

@@ -26,6 +26,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "filter/traits.h"
 #include "ipc/values.h"
 #include "mailauth/result.h"
 
@@ -33,6 +34,8 @@
 #define VERDICT_TEXT_MAX 200U
 #define VERDICT_IDENTITY_MAX 255U
 #define VERDICT_AUTH_MAX 24U
+#define VERDICT_TRAITS_MAX 24U
+#define VERDICT_TRAITS_OCTETS_MAX 1400U	/* of the octets above */
 
 /* Stored and sent: never renumber. */
 enum verdict_action {
@@ -42,6 +45,7 @@ enum verdict_action {
 	VERDICT_DISCARD = 3,	/* accepted and dropped */
 	VERDICT_TEMPFAIL = 4,	/* 4xx to the client */
 	VERDICT_REFUSE = 5,	/* 5xx to the client */
+	VERDICT_DETONATE = 6,	/* opened where it can do no harm, first */
 	VERDICT_ACTIONS
 };
 
@@ -64,6 +68,13 @@ struct verdict_auth {
 	struct str reason;	/* may be empty */
 };
 
+/* What is odd about it (traits.h). */
+struct verdict_trait {
+	enum attack_trait trait;
+	uint16_t part;		/* number in the summary, or ATTACK_NO_PART */
+	struct str detail;	/* a file name, a host, ...; may be empty */
+};
+
 struct verdict {
 	enum verdict_action action;
 	unsigned code;		/* of REFUSE and TEMPFAIL: 550, 451 */
@@ -76,6 +87,10 @@ struct verdict {
 	bool is_scanned;	/* its content was looked at */
 	enum scan_result virus;
 	struct str virus_name;	/* empty when clean */
+	bool is_suspicious;
+	/* By weight: the last may be left out. */
+	struct verdict_trait *traits;
+	size_t traits_len;
 };
 
 /* Append at most VERDICT_OCTETS_MAX octets. Texts become one line of UTF-8. */
@@ -92,6 +107,13 @@ const char *verdict_scan_name(enum scan_result result);
 
 /* "spf", "dkim", ... */
 const char *verdict_method_name(enum verdict_method method);
+
+/* Does it name a part or a link that could be opened? */
+bool verdict_can_be_opened(const struct verdict *verdict);
+
+/* The names of its traits, each once: "office-macro, reply-elsewhere". */
+struct str verdict_trait_names(const struct verdict *verdict,
+    struct arena *arena);
 
 /* Append the header fields, CRLF included; nothing when nothing was judged.
  * authserv_id: our name. */

@@ -16,11 +16,20 @@ static struct verdict_auth auth[] = {
 	    .identity = TEXT("b.test"), .reason = TEXT("p=\"reject\"") },
 };
 
+static struct verdict_trait odd[] = {
+	{ .trait = ATTACK_PDF_LAUNCH, .part = 2, .detail = TEXT("a.pdf") },
+	{ .trait = ATTACK_PDF_SCRIPT, .part = 2, .detail = TEXT("") },
+	{ .trait = ATTACK_PDF_SCRIPT, .part = 3, .detail = TEXT("b") },
+	{ .trait = ATTACK_NAME_OURS, .part = ATTACK_NO_PART,
+	    .detail = TEXT("\xe9\xa3\x9b") },
+};
+
 static const struct verdict refused = {
 	.action = VERDICT_REFUSE, .code = 550, .enhanced = TEXT("5.7.1"),
 	.text = TEXT("not from b.test"), .reason = TEXT("dmarc"),
 	.auth = auth, .auth_len = 3, .is_judged = true,
 	.is_scanned = true, .virus = SCAN_CLEAN, .virus_name = TEXT(""),
+	.is_suspicious = true, .traits = odd, .traits_len = 4,
 };
 
 static void
@@ -37,6 +46,14 @@ assert_same(const struct verdict *a, const struct verdict *b)
 	assert_true(str_eq(a->enhanced, b->enhanced));
 	assert_true(str_eq(a->text, b->text));
 	assert_true(str_eq(a->reason, b->reason));
+	assert_int_equal(a->is_suspicious, b->is_suspicious);
+	assert_int_equal(a->traits_len, b->traits_len);
+	for (i = 0; i < a->traits_len; i++) {
+		assert_int_equal(a->traits[i].trait, b->traits[i].trait);
+		assert_int_equal(a->traits[i].part, b->traits[i].part);
+		assert_true(str_eq(a->traits[i].detail,
+		    b->traits[i].detail));
+	}
 	assert_int_equal(a->auth_len, b->auth_len);
 	for (i = 0; i < a->auth_len; i++) {
 		assert_int_equal(a->auth[i].method, b->auth[i].method);
@@ -104,10 +121,14 @@ static const struct {
 	{ "more behind a known section", TEXT("\1\1\0\7\0\0\0\0\0xx"), 0 },
 	{ "an unknown method is passed over",
 	    TEXT("\1\1\0\5\0\0\0\0\0\3\0\2\377\0"), 0 },
+	{ "an unknown trait is passed over",
+	    TEXT("\1\1\0\5\6\0\0\0\0\6\0\6\1\1x\0\0\0"), 0 },
+	{ "a trait that is cut",
+	    TEXT("\1\1\0\5\6\0\0\0\0\6\0\5\1\1x\0\0"), ERR_SYNTAX },
 	{ "nothing", TEXT(""), ERR_SYNTAX },
 	{ "no action", TEXT("\1"), ERR_SYNTAX },
 	{ "another version", TEXT("\2\1\0\5\0\0\0\0\0"), ERR_SYNTAX },
-	{ "an unknown action", TEXT("\1\1\0\5\6\0\0\0\0"), ERR_SYNTAX },
+	{ "an unknown action", TEXT("\1\1\0\5\177\0\0\0\0"), ERR_SYNTAX },
 	{ "two actions", TEXT("\1\1\0\5\0\0\0\0\0\1\0\5\1\0\0\0\0"),
 	    ERR_SYNTAX },
 	{ "deliver with a code", TEXT("\1\1\0\5\0\2\46\0\0"), ERR_SYNTAX },
@@ -207,6 +228,7 @@ test_fields(void **state)
 
 	(void)state;
 	buf_init(&out, 4096);
+	verdict.is_suspicious = false;
 	verdict_put_fields(&verdict, STR("mx.test"), &out);
 	unfold(&out);
 	assert_string_equal(out.p, "Authentication-Results: mx.test; "
@@ -231,6 +253,76 @@ test_fields(void **state)
 	buf_fini(&out);
 }
 
+/* More than fits: the weightiest, which come first, are kept. */
+static void
+test_traits(void **state)
+{
+	struct verdict_trait many[VERDICT_TRAITS_MAX + 10];
+	struct verdict verdict = { .is_suspicious = true, .traits = many,
+	    .traits_len = COUNT_OF(many) }, got;
+	struct arena *arena = arena_new(0);
+	char name[300];
+	struct buf out;
+	size_t i;
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	for (i = 0; i < COUNT_OF(many); i++)
+		many[i] = (struct verdict_trait){ .trait =
+		    (enum attack_trait)i, .part = ATTACK_NO_PART,
+		    .detail = str_make(name, sizeof(name)) };
+	buf_init(&out, 1 << 16);
+	verdict_encode(&verdict, &out);
+	assert_true(out.len <= VERDICT_TRAITS_OCTETS_MAX + 16);
+	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
+	assert_in_range(got.traits_len, 5, VERDICT_TRAITS_MAX - 1);
+	assert_int_equal(got.traits[0].trait, many[0].trait);
+	assert_int_equal(got.traits[0].detail.len, ATTACK_DETAIL_MAX);
+	/* Without details all that the verdict holds are there. */
+	for (i = 0; i < COUNT_OF(many); i++)
+		many[i].detail = STR("");
+	buf_reset(&out);
+	verdict_encode(&verdict, &out);
+	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
+	assert_int_equal(got.traits_len, VERDICT_TRAITS_MAX);
+	buf_fini(&out);
+	arena_free(&arena);
+}
+
+static void
+test_suspicious(void **state)
+{
+	struct verdict verdict = refused;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 4096);
+	verdict.is_judged = false;
+	verdict_put_fields(&verdict, STR("mx.test"), &out);
+	unfold(&out);
+	assert_string_equal(out.p, "X-Hikyaku-Suspicious: pdf-launch, "
+	    "pdf-script, name-ours");
+	buf_reset(&out);
+	verdict.traits_len = 0;
+	verdict_put_fields(&verdict, STR("mx.test"), &out);
+	unfold(&out);
+	assert_string_equal(out.p, "X-Hikyaku-Suspicious: yes");
+	buf_reset(&out);
+	/* Odd, but not enough. */
+	verdict.traits_len = 4;
+	verdict.is_suspicious = false;
+	verdict_put_fields(&verdict, STR("mx.test"), &out);
+	assert_int_equal(out.len, 0);
+	assert_true(verdict_can_be_opened(&verdict));
+	verdict.traits = &odd[3];
+	verdict.traits_len = 1;
+	assert_false(verdict_can_be_opened(&verdict));
+	verdict.traits = (struct verdict_trait []){ {
+	    .trait = ATTACK_URL_LOOKALIKE, .part = ATTACK_NO_PART } };
+	assert_true(verdict_can_be_opened(&verdict));
+	buf_fini(&out);
+}
+
 static void
 test_names(void **state)
 {
@@ -249,6 +341,8 @@ main(void)
 		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_traits),
+		cmocka_unit_test(test_suspicious),
 		cmocka_unit_test(test_names),
 	};
 

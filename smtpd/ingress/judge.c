@@ -21,6 +21,7 @@ static const enum course courses[VERDICT_ACTIONS] = {
 	[VERDICT_DISCARD] = DROP,
 	[VERDICT_TEMPFAIL] = SAY,
 	[VERDICT_REFUSE] = SAY,
+	[VERDICT_DETONATE] = GO_ON,	/* the queue acts on it */
 };
 
 static void

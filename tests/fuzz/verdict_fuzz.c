@@ -15,7 +15,7 @@ check_fields(const struct verdict *verdict)
 	struct header_iter iter;
 	struct header_field field;
 	size_t octets = 0;
-	unsigned results = 0, scans = 0;
+	unsigned results = 0, scans = 0, suspicious = 0;
 	struct buf out;
 
 	buf_init(&out, 1 << 16);
@@ -26,10 +26,13 @@ check_fields(const struct verdict *verdict)
 		octets += field.raw.len;
 		results += str_eq(field.name, STR("Authentication-Results"));
 		scans += str_eq(field.name, STR("X-Hikyaku-Scan"));
+		suspicious += str_eq(field.name,
+		    STR("X-Hikyaku-Suspicious"));
 	}
 	/* Each at most once, and nothing beside them. */
 	invariant(octets == out.len && results <= 1 && scans <= 1 &&
-	    results + scans == iter.count);
+	    suspicious == verdict->is_suspicious &&
+	    results + scans + suspicious == iter.count);
 	buf_fini(&out);
 }
 
@@ -53,6 +56,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    again.auth_len == verdict.auth_len &&
 		    again.is_scanned == verdict.is_scanned &&
 		    again.virus == verdict.virus &&
+		    again.is_suspicious == verdict.is_suspicious &&
+		    again.traits_len == verdict.traits_len &&
 		    str_eq(again.text, verdict.text));
 		buf_fini(&out);
 	}

@@ -9,10 +9,10 @@
  * Units.      Weights: 50 together are suspicious.
  * Errors.     None: what does not fit is counted, not kept.
  * Blocking.   Never.
- * Process.    scan worker; whoever shows a verdict.
+ * Process.    scan worker; filterd and whoever shows a verdict.
  */
-#ifndef ATTACK_TRAITS_H
-#define ATTACK_TRAITS_H
+#ifndef FILTER_TRAITS_H
+#define FILTER_TRAITS_H
 
 #include "base/str.h"
 
@@ -22,7 +22,7 @@
 
 enum attack_trait {
 #define TRAIT(id, name, weight, is_decisive, en, ja) ATTACK_##id,
-#include "filterd/attack/traits.def"
+#include "filter/traits.def"
 #undef TRAIT
 	ATTACK_TRAIT_COUNT
 };
@@ -61,6 +61,9 @@ bool attack_is_suspicious(const struct attack_report *report);
 const char *attack_trait_name(enum attack_trait trait);
 unsigned attack_trait_weight(enum attack_trait trait);
 bool attack_trait_is_decisive(enum attack_trait trait);
+
+/* Of a link, which leads somewhere. */
+bool attack_trait_is_link(enum attack_trait trait);
 
 /* By its name; ERR_NOTFOUND. */
 int attack_trait_of(struct str name, enum attack_trait *trait_r);

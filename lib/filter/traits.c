@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "filterd/attack/traits.h"
+#include "filter/traits.h"
 
 #include <unicode/utf8.h>
 
@@ -12,7 +12,7 @@ static const struct {
 } traits[] = {
 #define TRAIT(id, name, weight, is_decisive, en, ja) \
 	[ATTACK_##id] = { name, weight, is_decisive, en, ja },
-#include "filterd/attack/traits.def"
+#include "filter/traits.def"
 #undef TRAIT
 };
 
@@ -127,6 +127,12 @@ bool
 attack_trait_is_decisive(enum attack_trait trait)
 {
 	return traits[trait].is_decisive;
+}
+
+bool
+attack_trait_is_link(enum attack_trait trait)
+{
+	return str_begins(str_of(traits[trait].name), STR("url-"));
 }
 
 int
