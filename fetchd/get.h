@@ -4,9 +4,7 @@
  *
  * Story. The host's addresses come from dnsd; those that are not public are
  * struck out; libcurl gets the rest and nothing else to connect to, and each
- * socket it opens is looked at again. TLS 1.2 or later, the certificate must
- * be valid for the host. No redirect, no proxy, no cookie, no compression, no
- * connection kept. Header and body are cut off while they come.
+ * socket it opens is looked at again. The rest is http/call.h.
  *
  * Lifetime.   get_start() -> done, once, never from inside it.
  * Units.      Octets, milliseconds.
@@ -18,17 +16,15 @@
 #ifndef FETCHD_GET_H
 #define FETCHD_GET_H
 
-#include "base/buf.h"
-#include "fetchd/curlloop.h"
+#include "http/call.h"
 #include "ipc/ipc.h"
 
 #define GET_BODY_MAX (48U << 10)
-#define GET_HEADER_MAX (32U << 10)
 #define GET_TIMEOUT_MAX_MS 60000
 #define GET_RUNNING_MAX 64
 
 struct getter {
-	struct curlloop *curlloop;
+	struct curlloop *curlloop;	/* of http_call_finished() */
 	struct ipc_link *dns;
 	struct buf ca;		/* PEM certificates that are trusted */
 	uint16_t port;
@@ -36,14 +32,7 @@ struct getter {
 	size_t running;
 };
 
-struct got {
-	unsigned status;	/* of HTTP; 0: there was no answer */
-	struct str content_type;
-	struct str body;
-	const char *reason;	/* with status 0 */
-};
-
-typedef void get_done(void *ctx, const struct got *got);
+typedef void get_done(void *ctx, const struct http_answer *got);
 
 int get_start(struct getter *getter, struct str host, struct str path,
     size_t max_octets, uint64_t timeout_ms, get_done *done, void *ctx,
@@ -51,8 +40,5 @@ int get_start(struct getter *getter, struct str host, struct str path,
 
 /* Origin-form of a request: one slash, then printable without blanks. */
 bool get_is_path(struct str path);
-
-/* For curlloop_new(). */
-void get_finished(void *ctx, CURLcode result);
 
 #endif

@@ -35,7 +35,7 @@ test_path(void **state)
 }
 
 static void
-unexpected(void *ctx, const struct got *got)
+unexpected(void *ctx, const struct http_answer *got)
 {
 	(void)ctx;
 	(void)got;

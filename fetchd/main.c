@@ -28,7 +28,7 @@ struct asked {
 };
 
 static void
-on_got(void *ctx, const struct got *got)
+on_got(void *ctx, const struct http_answer *got)
 {
 	struct asked *asked = ctx;
 	struct ipc_out *out = ipc_reply_begin(asked->req);
@@ -110,7 +110,8 @@ prepare(struct child *child, struct err *err)
 	    "allow_private_targets", 0) != 0;
 	if (rc == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		rc = err_set(err, ERR_TEMP, "libcurl does not start");
-	fetchd->getter.curlloop = curlloop_new(child->loop, get_finished);
+	fetchd->getter.curlloop = curlloop_new(child->loop,
+	    http_call_finished);
 	child->sandbox.user = "_hikyaku-fetchd";
 	child->sandbox.groups = SB_CONNECT;
 	child->sandbox.files_max = 512;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "fetchd/curlloop.h"
+#include "http/curlloop.h"
 
 struct curlloop {
 	struct loop *loop;

@@ -8,8 +8,8 @@
  * Ownership.  Handles are the caller's; done may clean them up.
  * Blocking.   Never.
  */
-#ifndef FETCHD_CURLLOOP_H
-#define FETCHD_CURLLOOP_H
+#ifndef HTTP_CURLLOOP_H
+#define HTTP_CURLLOOP_H
 
 #include <curl/curl.h>
 
