@@ -10,7 +10,7 @@
 #define ENHANCED_MAX 11U
 
 enum tag { TAG_ACTION = 1, TAG_REASON = 2, TAG_AUTH = 3, TAG_JUDGED = 4,
-	TAG_VIRUS = 5, TAG_TRAITS = 6 };
+	TAG_VIRUS = 5, TAG_TRAITS = 6, TAG_DETONATION = 8 };
 
 /* What the client hears goes by the action: the class of its codes. */
 static const struct {
@@ -50,6 +50,19 @@ verdict_scan_name(enum scan_result result)
 		[SCAN_CLEAN] = "clean", [SCAN_ENCRYPTED] = "encrypted",
 		[SCAN_LIMIT] = "unscannable", [SCAN_INFECTED] = "infected",
 		[SCAN_CRASHED] = "crashed",
+	};
+
+	return names[result];
+}
+
+const char *
+verdict_detonation_name(enum detonation_result result)
+{
+	static const char *const names[DETONATION_RESULTS] = {
+		[DETONATION_CLEAN] = "clean",
+		[DETONATION_MALICIOUS] = "malicious",
+		[DETONATION_UNKNOWN] = "unknown",
+		[DETONATION_LATE] = "late", [DETONATION_FAILED] = "failed",
 	};
 
 	return names[result];
@@ -153,6 +166,28 @@ put_traits(struct buf *out, const struct verdict *verdict)
 	section_end(out, at);
 }
 
+static void
+put_detonation(struct buf *out, const struct verdict *verdict)
+{
+	size_t at = section_begin(out, TAG_DETONATION), i, n;
+
+	n = verdict->engines_len < VERDICT_ENGINES_MAX ?
+	    verdict->engines_len : VERDICT_ENGINES_MAX;
+	buf_add_char(out, (char)verdict->detonation);
+	buf_add_char(out, (char)n);
+	for (i = 0; i < n; i++) {
+		const struct verdict_engine *engine = &verdict->engines[i];
+
+		buf_add_char(out, (char)engine->result);
+		buf_add_char(out, (char)(engine->score < VERDICT_SCORE_MAX ?
+		    engine->score : VERDICT_SCORE_MAX));
+		put_text(out, engine->engine, VERDICT_ENGINE_NAME_MAX);
+		put_text(out, engine->kind, VERDICT_ENGINE_NAME_MAX);
+		put_text(out, engine->name, VERDICT_TEXT_MAX);
+	}
+	section_end(out, at);
+}
+
 void
 verdict_encode(const struct verdict *verdict, struct buf *out)
 {
@@ -176,6 +211,8 @@ verdict_encode(const struct verdict *verdict, struct buf *out)
 	}
 	if (verdict->is_suspicious || verdict->traits_len != 0)
 		put_traits(out, verdict);
+	if (verdict->is_detonated)
+		put_detonation(out, verdict);
 	for (i = 0; i < verdict->auth_len && i < VERDICT_AUTH_MAX; i++) {
 		before = out->len;
 		put_auth(out, &verdict->auth[i]);
@@ -368,6 +405,45 @@ read_traits(struct reader *reader, struct arena *arena,
 		read_trait(reader, arena, verdict);
 }
 
+static enum detonation_result
+get_detonation(struct reader *reader)
+{
+	unsigned result = get_u8(reader);
+
+	/* Of a newer writer: whatever it is, it is not clean. */
+	return result < DETONATION_RESULTS ?
+	    (enum detonation_result)result : DETONATION_FAILED;
+}
+
+static void
+read_detonation(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	struct verdict_engine *engine;
+	size_t n;
+
+	verdict->is_detonated = true;
+	verdict->detonation = get_detonation(reader);
+	n = get_u8(reader);
+	if (n > VERDICT_ENGINES_MAX) {
+		reader->has_failed = true;
+		return;
+	}
+	verdict->engines = arena_alloc(arena, (n + 1) * sizeof(*engine));
+	verdict->engines_len = n;
+	for (engine = verdict->engines; n != 0; n--, engine++) {
+		engine->result = get_detonation(reader);
+		engine->score = get_u8(reader);
+		if (engine->score > VERDICT_SCORE_MAX)
+			reader->has_failed = true;
+		engine->engine = get_text(reader, VERDICT_ENGINE_NAME_MAX,
+		    arena);
+		engine->kind = get_text(reader, VERDICT_ENGINE_NAME_MAX,
+		    arena);
+		engine->name = get_text(reader, VERDICT_TEXT_MAX, arena);
+	}
+}
+
 static const struct {
 	void (*read)(struct reader *reader, struct arena *arena,
 	    struct verdict *verdict);
@@ -379,6 +455,7 @@ static const struct {
 	[TAG_JUDGED] = { read_judged, true },
 	[TAG_VIRUS] = { read_virus, true },
 	[TAG_TRAITS] = { read_traits, true },
+	[TAG_DETONATION] = { read_detonation, true },
 };
 
 #define SECTIONS_LEN (sizeof(sections) / sizeof(sections[0]))
@@ -511,6 +588,49 @@ put_suspicious(const struct verdict *verdict, struct buf *out)
 	build_words(&build, names.len != 0 ? names : STR("yes"));
 	build_end(&build);
 	arena_free(&arena);
+}
+
+/* In quotes, of which it has none of its own; ASCII. */
+static void
+put_quoted(struct buf *out, struct str text)
+{
+	size_t i;
+
+	buf_add_char(out, '"');
+	for (i = 0; i < text.len; i++)
+		buf_add_char(out, text.p[i] == '"' || text.p[i] == '\\' ||
+		    (unsigned char)text.p[i] > 0x7e ? '?' : text.p[i]);
+	buf_add_char(out, '"');
+}
+
+void
+verdict_put_detonation(const struct verdict *verdict, struct buf *out)
+{
+	struct build build;
+	struct buf words;
+	size_t i;
+
+	if (!verdict->is_detonated)
+		return;
+	buf_init(&words, VERDICT_OCTETS_MAX);
+	buf_add_cstr(&words, verdict_detonation_name(verdict->detonation));
+	for (i = 0; i < verdict->engines_len; i++) {
+		const struct verdict_engine *engine = &verdict->engines[i];
+
+		buf_addf(&words, "; engine=%.*s; kind=%.*s; result=%s; "
+		    "score=%u.%u", STR_FMT(engine->engine),
+		    STR_FMT(engine->kind),
+		    verdict_detonation_name(engine->result),
+		    engine->score / 10, engine->score % 10);
+		if (engine->name.len == 0)
+			continue;
+		buf_add_cstr(&words, "; name=");
+		put_quoted(&words, engine->name);
+	}
+	build_begin(&build, out, "X-Hikyaku-Detonation");
+	build_words(&build, buf_str(&words));
+	build_end(&build);
+	buf_fini(&words);
 }
 
 void

@@ -36,6 +36,9 @@
 #define VERDICT_AUTH_MAX 24U
 #define VERDICT_TRAITS_MAX 24U
 #define VERDICT_TRAITS_OCTETS_MAX 1400U	/* of the octets above */
+#define VERDICT_ENGINES_MAX 4U
+#define VERDICT_ENGINE_NAME_MAX 32U
+#define VERDICT_SCORE_MAX 100U
 
 /* Stored and sent: never renumber. */
 enum verdict_action {
@@ -75,6 +78,15 @@ struct verdict_trait {
 	struct str detail;	/* a file name, a host, ...; may be empty */
 };
 
+/* What one engine saw when it opened the message. */
+struct verdict_engine {
+	enum detonation_result result;
+	unsigned score;		/* tenths of a point, of ten points */
+	struct str engine;	/* its name in the configuration */
+	struct str kind;	/* "virtual", "physical", ... */
+	struct str name;	/* what was found; may be empty */
+};
+
 struct verdict {
 	enum verdict_action action;
 	unsigned code;		/* of REFUSE and TEMPFAIL: 550, 451 */
@@ -91,6 +103,10 @@ struct verdict {
 	/* By weight: the last may be left out. */
 	struct verdict_trait *traits;
 	size_t traits_len;
+	bool is_detonated;	/* the queue has heard what came of it */
+	enum detonation_result detonation;
+	struct verdict_engine *engines;
+	size_t engines_len;
 };
 
 /* Append at most VERDICT_OCTETS_MAX octets. Texts become one line of UTF-8. */
@@ -105,6 +121,9 @@ const char *verdict_action_name(enum verdict_action action);
 /* "clean", "infected", ... */
 const char *verdict_scan_name(enum scan_result result);
 
+/* "clean", "malicious", ... */
+const char *verdict_detonation_name(enum detonation_result result);
+
 /* "spf", "dkim", ... */
 const char *verdict_method_name(enum verdict_method method);
 
@@ -114,6 +133,10 @@ bool verdict_can_be_opened(const struct verdict *verdict);
 /* The names of its traits, each once: "office-macro, reply-elsewhere". */
 struct str verdict_trait_names(const struct verdict *verdict,
     struct arena *arena);
+
+/* Append X-Hikyaku-Detonation, CRLF included; nothing when nothing was
+ * detonated. The other fields are in the trace already at that time. */
+void verdict_put_detonation(const struct verdict *verdict, struct buf *out);
 
 /* Append the header fields, CRLF included; nothing when nothing was judged.
  * authserv_id: our name. */

@@ -24,12 +24,22 @@ static struct verdict_trait odd[] = {
 	    .detail = TEXT("\xe9\xa3\x9b") },
 };
 
+static struct verdict_engine engines[] = {
+	{ .result = DETONATION_CLEAN, .score = 4, .engine = TEXT("cape"),
+	    .kind = TEXT("virtual"), .name = TEXT("") },
+	{ .result = DETONATION_MALICIOUS, .score = 100,
+	    .engine = TEXT("bare"), .kind = TEXT("physical"),
+	    .name = TEXT("A\"b\"\xc3\xa4") },
+};
+
 static const struct verdict refused = {
 	.action = VERDICT_REFUSE, .code = 550, .enhanced = TEXT("5.7.1"),
 	.text = TEXT("not from b.test"), .reason = TEXT("dmarc"),
 	.auth = auth, .auth_len = 3, .is_judged = true,
 	.is_scanned = true, .virus = SCAN_CLEAN, .virus_name = TEXT(""),
 	.is_suspicious = true, .traits = odd, .traits_len = 4,
+	.is_detonated = true, .detonation = DETONATION_MALICIOUS,
+	.engines = engines, .engines_len = 2,
 };
 
 static void
@@ -53,6 +63,17 @@ assert_same(const struct verdict *a, const struct verdict *b)
 		assert_int_equal(a->traits[i].part, b->traits[i].part);
 		assert_true(str_eq(a->traits[i].detail,
 		    b->traits[i].detail));
+	}
+	assert_int_equal(a->is_detonated, b->is_detonated);
+	assert_int_equal(a->detonation, b->detonation);
+	assert_int_equal(a->engines_len, b->engines_len);
+	for (i = 0; i < a->engines_len; i++) {
+		assert_int_equal(a->engines[i].result, b->engines[i].result);
+		assert_int_equal(a->engines[i].score, b->engines[i].score);
+		assert_true(str_eq(a->engines[i].engine,
+		    b->engines[i].engine));
+		assert_true(str_eq(a->engines[i].kind, b->engines[i].kind));
+		assert_true(str_eq(a->engines[i].name, b->engines[i].name));
 	}
 	assert_int_equal(a->auth_len, b->auth_len);
 	for (i = 0; i < a->auth_len; i++) {
@@ -144,6 +165,16 @@ static const struct {
 	    TEXT("\1\1\0\5\0\0\0\0\1\2\0\2\1x"), ERR_SYNTAX },
 	{ "a section longer than the rest", TEXT("\1\1\0\6\0\0\0\0\0"),
 	    ERR_SYNTAX },
+	{ "five engines", TEXT("\1\1\0\5\0\0\0\0\0\10\0\33\0\5"
+	    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+	    ERR_SYNTAX },
+	{ "an engine that is cut",
+	    TEXT("\1\1\0\5\0\0\0\0\0\10\0\4\0\1\0\0"), ERR_SYNTAX },
+	{ "over the top of the score",
+	    TEXT("\1\1\0\5\0\0\0\0\0\10\0\7\0\1\0\145\0\0\0"),
+	    ERR_SYNTAX },
+	{ "a detonation of a newer writer",
+	    TEXT("\1\1\0\5\0\0\0\0\0\10\0\11\77\1\77\144\0\0\0xx"), 0 },
 	{ "a code that is cut", TEXT("\1\1\0\13\5\2\46\0055..71\1x"),
 	    ERR_SYNTAX },
 };
@@ -324,6 +355,33 @@ test_suspicious(void **state)
 }
 
 static void
+test_detonation(void **state)
+{
+	struct verdict verdict = refused;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 4096);
+	verdict_put_detonation(&verdict, &out);
+	unfold(&out);
+	assert_string_equal(out.p, "X-Hikyaku-Detonation: malicious; "
+	    "engine=cape; kind=virtual; result=clean; score=0.4; "
+	    "engine=bare; kind=physical; result=malicious; score=10.0; "
+	    "name=\"A?b???\"");
+	buf_reset(&out);
+	verdict.engines_len = 0;
+	verdict.detonation = DETONATION_LATE;
+	verdict_put_detonation(&verdict, &out);
+	assert_true(str_eq(buf_str(&out),
+	    STR("X-Hikyaku-Detonation: late\r\n")));
+	buf_reset(&out);
+	verdict.is_detonated = false;
+	verdict_put_detonation(&verdict, &out);
+	assert_int_equal(out.len, 0);
+	buf_fini(&out);
+}
+
+static void
 test_names(void **state)
 {
 	(void)state;
@@ -343,6 +401,7 @@ main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_traits),
 		cmocka_unit_test(test_suspicious),
+		cmocka_unit_test(test_detonation),
 		cmocka_unit_test(test_names),
 	};
 

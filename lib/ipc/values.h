@@ -41,6 +41,16 @@ enum scan_result {
 	SCAN_RESULTS
 };
 
+/* DETONATE_WATCH: what became of suspicious mail that was opened */
+enum detonation_result {
+	DETONATION_CLEAN = 0,
+	DETONATION_MALICIOUS = 1,
+	DETONATION_UNKNOWN = 2,	/* there was nothing to open */
+	DETONATION_LATE = 3,	/* no answer in time */
+	DETONATION_FAILED = 4,	/* the engines could not */
+	DETONATION_RESULTS
+};
+
 /* DIR_ROUTE */
 enum dir_route {
 	DIR_R_ACCOUNT = 0,	/* deliver to account */

@@ -15,11 +15,12 @@ check_fields(const struct verdict *verdict)
 	struct header_iter iter;
 	struct header_field field;
 	size_t octets = 0;
-	unsigned results = 0, scans = 0, suspicious = 0;
+	unsigned results = 0, scans = 0, suspicious = 0, detonations = 0;
 	struct buf out;
 
 	buf_init(&out, 1 << 16);
 	verdict_put_fields(verdict, STR("mx.test"), &out);
+	verdict_put_detonation(verdict, &out);
 	invariant(!buf_failed(&out));
 	header_iter_init(&iter, buf_str(&out));
 	while (header_next(&iter, &field)) {
@@ -28,11 +29,14 @@ check_fields(const struct verdict *verdict)
 		scans += str_eq(field.name, STR("X-Hikyaku-Scan"));
 		suspicious += str_eq(field.name,
 		    STR("X-Hikyaku-Suspicious"));
+		detonations += str_eq(field.name,
+		    STR("X-Hikyaku-Detonation"));
 	}
 	/* Each at most once, and nothing beside them. */
 	invariant(octets == out.len && results <= 1 && scans <= 1 &&
 	    suspicious == verdict->is_suspicious &&
-	    results + scans + suspicious == iter.count);
+	    detonations == verdict->is_detonated &&
+	    results + scans + suspicious + detonations == iter.count);
 	buf_fini(&out);
 }
 
@@ -58,6 +62,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    again.virus == verdict.virus &&
 		    again.is_suspicious == verdict.is_suspicious &&
 		    again.traits_len == verdict.traits_len &&
+		    again.is_detonated == verdict.is_detonated &&
+		    again.detonation == verdict.detonation &&
+		    again.engines_len == verdict.engines_len &&
 		    str_eq(again.text, verdict.text));
 		buf_fini(&out);
 	}
