@@ -41,7 +41,8 @@ struct checks {
 bool
 checks_wanted(const struct envelope *envelope)
 {
-	return (envelope->flags & FILTER_F_AUTHENTICATED) == 0 &&
+	return (envelope->flags & (FILTER_F_AUTHENTICATED |
+	    FILTER_F_CONTENT_ONLY)) == 0 &&
 	    str_eq(envelope->protocol, STR("smtp")) &&
 	    !str_eq(envelope->zone, STR("loopback"));
 }

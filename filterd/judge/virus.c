@@ -71,6 +71,9 @@ virus_judge(const struct virus_policy *policy,
 	if (action == VERDICT_DELIVER || (action < verdict->action))
 		return;
 	verdict->action = action;
+	/* What ended the scanner is nothing to be curious about. */
+	if (verdict->virus == SCAN_CRASHED)
+		verdict->holder = VERDICT_H_ADMIN;
 	verdict->reason = str_of(verdict_scan_name(verdict->virus));
 	verdict->code = 0;
 	verdict->enhanced = STR("");

@@ -10,7 +10,7 @@
 #define ENHANCED_MAX 11U
 
 enum tag { TAG_ACTION = 1, TAG_REASON = 2, TAG_AUTH = 3, TAG_JUDGED = 4,
-	TAG_VIRUS = 5, TAG_TRAITS = 6, TAG_DETONATION = 8 };
+	TAG_VIRUS = 5, TAG_TRAITS = 6, TAG_DETONATION = 8, TAG_HOLDER = 9 };
 
 /* What the client hears goes by the action: the class of its codes. */
 static const struct {
@@ -207,6 +207,11 @@ verdict_encode(const struct verdict *verdict, struct buf *out)
 		at = section_begin(out, TAG_VIRUS);
 		buf_add_char(out, (char)verdict->virus);
 		put_text(out, verdict->virus_name, VERDICT_TEXT_MAX);
+		section_end(out, at);
+	}
+	if (verdict->holder != VERDICT_H_RECIPIENT) {
+		at = section_begin(out, TAG_HOLDER);
+		buf_add_char(out, (char)verdict->holder);
 		section_end(out, at);
 	}
 	if (verdict->is_suspicious || verdict->traits_len != 0)
@@ -444,6 +449,18 @@ read_detonation(struct reader *reader, struct arena *arena,
 	}
 }
 
+static void
+read_holder(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	unsigned holder = get_u8(reader);
+
+	(void)arena;
+	/* Of a newer writer: who knows best what that is. */
+	verdict->holder = holder < VERDICT_HOLDERS ?
+	    (enum verdict_holder)holder : VERDICT_H_ADMIN;
+}
+
 static const struct {
 	void (*read)(struct reader *reader, struct arena *arena,
 	    struct verdict *verdict);
@@ -456,6 +473,7 @@ static const struct {
 	[TAG_VIRUS] = { read_virus, true },
 	[TAG_TRAITS] = { read_traits, true },
 	[TAG_DETONATION] = { read_detonation, true },
+	[TAG_HOLDER] = { read_holder, true },
 };
 
 #define SECTIONS_LEN (sizeof(sections) / sizeof(sections[0]))

@@ -18,7 +18,7 @@
  * Errors.     verdict_decode(): ERR_SYNTAX. Its input is hostile: filterd
  *             reads strangers' mail.
  * Blocking.   Never.
- * Process.    filterd, smtpd, queued.
+ * Process.    filterd, smtpd, queued, quarantined.
  * RFC.        RFC 8601 sections 2.2 and 2.7.
  */
 #ifndef FILTER_VERDICT_H
@@ -44,7 +44,7 @@
 enum verdict_action {
 	VERDICT_DELIVER = 0,
 	VERDICT_JUNK = 1,	/* to the mailbox for junk */
-	VERDICT_QUARANTINE = 2,	/* held until somebody lets it go */
+	VERDICT_QUARANTINE = 2,	/* kept until somebody lets it go */
 	VERDICT_DISCARD = 3,	/* accepted and dropped */
 	VERDICT_TEMPFAIL = 4,	/* 4xx to the client */
 	VERDICT_REFUSE = 5,	/* 5xx to the client */
@@ -60,6 +60,14 @@ enum verdict_method {
 	VERDICT_M_DMARC = 3,
 	VERDICT_M_ARC = 4,
 	VERDICT_METHODS
+};
+
+/* Who decides about a message that is quarantined. Never renumber. */
+enum verdict_holder {
+	VERDICT_H_RECIPIENT = 0,
+	VERDICT_H_ADMIN = 1,	/* of the recipient's domain, or, outgoing,
+				 * of the sender's */
+	VERDICT_HOLDERS
 };
 
 struct verdict_auth {
@@ -89,6 +97,7 @@ struct verdict_engine {
 
 struct verdict {
 	enum verdict_action action;
+	enum verdict_holder holder;	/* of QUARANTINE */
 	unsigned code;		/* of REFUSE and TEMPFAIL: 550, 451 */
 	struct str enhanced;	/* "5.7.1" */
 	struct str text;	/* what the client hears */

@@ -194,6 +194,41 @@ test_decode(void **state)
 	arena_free(&arena);
 }
 
+/* Without a section the recipient decides; a holder that a newer writer knows
+ * is the administrator. */
+static void
+test_holder(void **state)
+{
+	static const struct {
+		struct str in;
+		enum verdict_holder want;
+	} holders[] = {
+		{ TEXT("\1\1\0\5\2\0\0\0\0"), VERDICT_H_RECIPIENT },
+		{ TEXT("\1\1\0\5\2\0\0\0\0\11\0\1\0"),
+		    VERDICT_H_RECIPIENT },
+		{ TEXT("\1\1\0\5\2\0\0\0\0\11\0\1\1"), VERDICT_H_ADMIN },
+		{ TEXT("\1\1\0\5\2\0\0\0\0\11\0\1\7"), VERDICT_H_ADMIN },
+	};
+	struct verdict verdict = { .action = VERDICT_QUARANTINE,
+	    .holder = VERDICT_H_ADMIN }, got;
+	struct arena *arena = arena_new(0);
+	struct buf out;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(holders); i++) {
+		assert_int_equal(verdict_decode(holders[i].in, arena, &got,
+		    NULL), 0);
+		assert_int_equal(got.holder, holders[i].want);
+	}
+	buf_init(&out, VERDICT_OCTETS_MAX);
+	verdict_encode(&verdict, &out);
+	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
+	assert_int_equal(got.holder, VERDICT_H_ADMIN);
+	buf_fini(&out);
+	arena_free(&arena);
+}
+
 /* Too much to fit: the action and what comes first stay. */
 static void
 test_full(void **state)
@@ -397,6 +432,7 @@ main(void)
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_decode),
+		cmocka_unit_test(test_holder),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_traits),
