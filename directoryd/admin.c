@@ -28,6 +28,7 @@ show_domain(const struct directory_domain *d)
 	admin_set_text(o, "dmarc", d->dmarc_marks ? STR("mark") :
 	    STR("honour"));
 	admin_set_text(o, "filter_unavailable", absent[d->filter_absent]);
+	admin_set_u64(o, "quarantine_days", d->quarantine_days);
 	json_object_set_new(o, "enabled", json_boolean(d->is_enabled));
 	return o;
 }
@@ -114,6 +115,21 @@ domain_filter(struct admin_call *call, struct directory_domain *d,
 }
 
 static int
+domain_quarantine(struct admin_call *call, struct directory_domain *d,
+    struct err *err)
+{
+	int rc = admin_arg_count(call->args, "quarantine_days",
+	    &d->quarantine_days, err);
+
+	if (rc == 0 && admin_arg_has(call->args, "quarantine_days") &&
+	    (d->quarantine_days == 0 ||
+	    d->quarantine_days > DIRECTORY_QUARANTINE_DAYS_MAX))
+		rc = err_set(err, ERR_SYNTAX, "quarantine_days: want 1 to "
+		    "%u", DIRECTORY_QUARANTINE_DAYS_MAX);
+	return rc;
+}
+
+static int
 domain_policy(struct admin_call *call, struct directory_domain *d,
     struct err *err)
 {
@@ -162,6 +178,8 @@ domain_limits(struct admin_call *call, struct directory_domain *d,
 	}
 	if (rc == 0)
 		rc = domain_filter(call, d, err);
+	if (rc == 0)
+		rc = domain_quarantine(call, d, err);
 	return rc == 0 ? domain_policy(call, d, err) : rc;
 }
 

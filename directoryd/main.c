@@ -350,6 +350,7 @@ on_domain(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	out = ipc_reply_begin(req);
 	ipc_put_bool(out, domain.is_enabled);
 	ipc_put_u64(out, domain.tenant);
+	ipc_put_u64(out, domain.quarantine_days);
 	ipc_reply_end(out, -1);
 }
 
@@ -541,6 +542,7 @@ static const struct {
 	{ "admind", 1U << DIR_ADMIN | 1U << DIR_LOGIN | 1U << DIR_DOMAIN,
 	    false, false },
 	{ "webmail", 1U << DIR_DOMAIN, false, false },
+	{ "quarantined", 1U << DIR_DOMAIN, false, false },
 };
 
 static void

@@ -70,6 +70,8 @@ static const struct option options[] = {
 	{ "preset", "preset", "NAME", "preset", TEXT,
 	    "limits by name: compat (15M, 1000 recipients, access of a closed "
 	    "network, a full mailbox may not send)" },
+	{ "quarantine-days", "quarantine-days", "N", "quarantine_days", TEXT,
+	    "how long its quarantine keeps mail: 1 to 90 days (14)" },
 	{ "quota", "quota", "SIZE", "quota", TEXT,
 	    "such as 3G; default: what plan or domain say" },
 	{ "selector", "selector", "NAME", "selector", TEXT,

@@ -3,7 +3,7 @@
 #include "admin/cli/cli.h"
 
 #define DOMAIN_LIMITS "mailbox-size ids message-size message-recipients "	\
-	"access when-full dmarc filter-unavailable preset"
+	"access when-full dmarc filter-unavailable quarantine-days preset"
 #define DOMAIN_COLUMNS "name tenant accounts ids mailbox_size:size "	\
 	"message_size:size message_recipients enabled"
 #define ACCOUNT_COLUMNS "address name plan quota:size used:size messages " \
@@ -22,7 +22,8 @@ const struct verb cli_verbs[] = {
 	{ "domain", "list", "", "", verb_list, NULL, NULL, DOMAIN_COLUMNS,
 	    "List the domains." },
 	{ "domain", "show", "name", "", verb_show, NULL, NULL,
-	    DOMAIN_COLUMNS " access stops_when_full dmarc filter_unavailable",
+	    DOMAIN_COLUMNS " access stops_when_full dmarc filter_unavailable "
+	    "quarantine_days",
 	    "Show a domain and its limits." },
 	{ "domain", "set", "name", DOMAIN_LIMITS, verb_change, NULL, NULL,
 	    NULL, "Change limits of a domain." },

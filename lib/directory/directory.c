@@ -229,7 +229,11 @@ domain_read(struct db_query *q, struct arena *arena,
 	d->filter_absent = (enum directory_absent)db_col_u32(q, 12);
 	if (d->filter_absent > DIRECTORY_ABSENT_TEMPFAIL)
 		db_query_corrupt(q, "filter_absent");
-	d->accounts = db_col_u64(q, 13);
+	d->quarantine_days = db_col_u64(q, 13);
+	if (d->quarantine_days == 0 ||
+	    d->quarantine_days > DIRECTORY_QUARANTINE_DAYS_MAX)
+		db_query_corrupt(q, "quarantine_days");
+	d->accounts = db_col_u64(q, 14);
 }
 
 int
@@ -250,6 +254,8 @@ directory_domain_add(struct directory *dir,
 	db_bind_u64(q, 10, domain->stops_when_full);
 	db_bind_u64(q, 11, domain->dmarc_marks);
 	db_bind_u64(q, 12, (uint64_t)domain->filter_absent);
+	db_bind_u64(q, 13, domain->quarantine_days != 0 ?
+	    domain->quarantine_days : DIRECTORY_QUARANTINE_DAYS);
 	rc = db_run(&q, NULL);
 	if (rc == ERR_EXISTS)
 		return err_set(err, rc, "domain %.*s exists",
@@ -309,6 +315,7 @@ directory_domain_set(struct directory *dir,
 	db_bind_u64(q, 9, domain->stops_when_full);
 	db_bind_u64(q, 10, domain->dmarc_marks);
 	db_bind_u64(q, 11, (uint64_t)domain->filter_absent);
+	db_bind_u64(q, 12, domain->quarantine_days);
 	return db_run(&q, err);
 }
 

@@ -61,6 +61,9 @@ enum directory_absent {
 	DIRECTORY_ABSENT_TEMPFAIL = 2,
 };
 
+#define DIRECTORY_QUARANTINE_DAYS 14U	/* preset */
+#define DIRECTORY_QUARANTINE_DAYS_MAX 90U
+
 struct directory_domain {
 	uint64_t id;
 	uint64_t tenant;
@@ -75,6 +78,7 @@ struct directory_domain {
 	bool stops_when_full;		/* a full mailbox may not send */
 	bool dmarc_marks;		/* DMARC only marks, never acts */
 	enum directory_absent filter_absent;
+	uint64_t quarantine_days;	/* 1 to 90; 0 for a new one: 14 */
 	uint64_t accounts;		/* how many there are */
 };
 

@@ -12,7 +12,8 @@
 #define DOMAIN_BRIEF "d.id, d.tenant, d.name, t.name, "			\
 	"d.mailbox_octets, d.ids_max, d.message_octets, "		\
 	"d.message_recipients, d.is_enabled, d.access, "		\
-	"d.stops_when_full, d.dmarc_marks, d.filter_absent, "
+	"d.stops_when_full, d.dmarc_marks, d.filter_absent, "		\
+	"d.quarantine_days, "
 /* Counting accounts is for people: mail does not need it. */
 #define DOMAIN_COLUMNS DOMAIN_BRIEF					\
 	"(SELECT COUNT(*) FROM account a WHERE a.domain = d.id)"
@@ -33,8 +34,9 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 
 	[DOMAIN_ADD] = "INSERT INTO domain (tenant, name, mailbox_octets, "
 	    "ids_max, message_octets, message_recipients, is_enabled, "
-	    "access, stops_when_full, dmarc_marks, filter_absent) "
-	    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	    "access, stops_when_full, dmarc_marks, filter_absent, "
+	    "quarantine_days) "
+	    "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[DOMAIN_FIND] = "SELECT " DOMAIN_COLUMNS DOMAIN_FROM
 	    "WHERE d.name = ?2",
 	[DOMAIN_LOOKUP] = "SELECT " DOMAIN_BRIEF "0" DOMAIN_FROM
@@ -42,7 +44,8 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 	[DOMAIN_SET] = "UPDATE domain SET mailbox_octets = ?3, ids_max = ?4, "
 	    "message_octets = ?5, message_recipients = ?6, "
 	    "is_enabled = ?7, access = ?8, stops_when_full = ?9, "
-	    "dmarc_marks = ?10, filter_absent = ?11 "
+	    "dmarc_marks = ?10, filter_absent = ?11, "
+	    "quarantine_days = ?12 "
 	    "WHERE id = ?2",
 	[DOMAIN_DELETE] = "DELETE FROM domain WHERE id = ?2",
 	[DOMAIN_LIST] = "SELECT " DOMAIN_COLUMNS DOMAIN_FROM
@@ -153,6 +156,9 @@ static const char *const migrations[] = {
 
 	("CREATE TABLE sender_key (id INTEGER PRIMARY KEY AUTOINCREMENT, "
 	" made_s INTEGER NOT NULL, secret BLOB NOT NULL);"),
+
+	"ALTER TABLE domain ADD COLUMN quarantine_days INTEGER NOT NULL "
+	" DEFAULT 14;",
 };
 
 const struct db_schema directory_schema = {
