@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/table.h"
+#include "blob/layout.h"
 #include "blobd/flush.h"
 #include "blobd/link.h"
 #include "blobd/stage.h"
@@ -29,7 +30,8 @@ struct blobd {
 };
 
 /* What a client may link into. */
-enum bound { BOUND_NONE, BOUND_QUEUE, BOUND_ACCOUNT, BOUND_ANY_ACCOUNT };
+enum bound { BOUND_NONE, BOUND_QUEUE, BOUND_QUARANTINE, BOUND_ACCOUNT,
+    BOUND_ANY_ACCOUNT };
 
 struct client {
 	struct blobd *blobd;
@@ -210,11 +212,14 @@ may_link(const struct client *client, uint64_t account)
 {
 	switch (client->bound) {
 	case BOUND_QUEUE:
-		return account == 0;
+		return account == BLOB_HOLDER_QUEUE;
+	case BOUND_QUARANTINE:
+		return account == BLOB_HOLDER_QUARANTINE;
 	case BOUND_ACCOUNT:
 		return account == client->account;
 	case BOUND_ANY_ACCOUNT:
-		return account != 0;
+		return account != BLOB_HOLDER_QUEUE &&
+		    account != BLOB_HOLDER_QUARANTINE;
 	case BOUND_NONE:
 		break;
 	}
@@ -394,9 +399,14 @@ on_attach(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct client *broker = ipc_link_ctx(link);
 	uint64_t account = ipc_get_u64(in);
-	struct client *client = client_new(broker->blobd, account != 0 ?
-	    BOUND_ACCOUNT : BOUND_ANY_ACCOUNT, account);
+	struct client *client;
 
+	if (account == BLOB_HOLDER_QUARANTINE) {
+		ipc_reply_err(req, ERR_DENIED, "not an account");
+		return;
+	}
+	client = client_new(broker->blobd, account != 0 ? BOUND_ACCOUNT :
+	    BOUND_ANY_ACCOUNT, account);
 	serve(client, ipc_take_fd(in), account != 0 ? STR("account process") :
 	    STR("bulk worker"), ALLOW_ALL_BUT_ATTACH);
 	ipc_reply_end(ipc_reply_begin(req), -1);
@@ -410,6 +420,8 @@ static const struct {
 	{ "smtpd", BOUND_NONE, 1ULL << BLOB_CREATE | 1ULL << BLOB_SEAL |
 	    1ULL << BLOB_DROP },
 	{ "queued", BOUND_QUEUE, ALLOW_ALL_BUT_ATTACH },
+	/* It holds what others have made. */
+	{ "quarantined", BOUND_QUARANTINE, 1ULL << BLOB_LINK },
 	{ "mboxd", BOUND_NONE, 1ULL << BLOB_ATTACH },
 };
 

@@ -6,8 +6,10 @@
 void
 blob_holder_dir(uint64_t account, char path_r[BLOB_PATH_SIZE])
 {
-	if (account == 0)
+	if (account == BLOB_HOLDER_QUEUE)
 		(void)snprintf(path_r, BLOB_PATH_SIZE, "queue");
+	else if (account == BLOB_HOLDER_QUARANTINE)
+		(void)snprintf(path_r, BLOB_PATH_SIZE, "quarantine");
 	else
 		(void)snprintf(path_r, BLOB_PATH_SIZE, "accounts/%llu/%llu",
 		    (unsigned long long)(account / PER_DIR),

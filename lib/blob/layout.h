@@ -4,6 +4,7 @@
  *
  *   stage/NAME                          files being written (blobd's own)
  *   queue/b/<id div 4096>/<id>          the queue's links
+ *   quarantine/b/<id div 4096>/<id>     the quarantine's
  *   accounts/<a div 4096>/<a>/b/<id div 4096>/<id>   account a's
  *
  * blobd makes the links; a holder makes its own sub-directories beforehand
@@ -16,7 +17,11 @@
 
 #define BLOB_PATH_SIZE 128
 
-/* "accounts/0/17" for account 17, "queue" for 0. */
+/* Holders that are no account. Ids of accounts lie between. */
+#define BLOB_HOLDER_QUEUE 0
+#define BLOB_HOLDER_QUARANTINE UINT64_MAX
+
+/* "accounts/0/17" for account 17, or "queue", "quarantine". */
 void blob_holder_dir(uint64_t account, char path_r[BLOB_PATH_SIZE]);
 
 /* "b/0/42", relative to the holder's directory. */

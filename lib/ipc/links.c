@@ -54,6 +54,9 @@ static const struct ipc_row relay_rows[] = {
 static const struct ipc_row filter_rows[] = {
 #include "ipc/filter.def"
 };
+static const struct ipc_row quarantine_rows[] = {
+#include "ipc/quarantine.def"
+};
 static const struct ipc_row scan_rows[] = {
 #include "ipc/scan.def"
 };
@@ -88,6 +91,7 @@ static const struct ipc_row scanner_rows[] = {
 #include "ipc/fetch.def"
 #include "ipc/relay.def"
 #include "ipc/filter.def"
+#include "ipc/quarantine.def"
 #include "ipc/scan.def"
 #include "ipc/scanner.def"
 
@@ -95,5 +99,5 @@ const struct ipc_proto *const ipc_protos[] = {
 	&ipc_master, &ipc_dir, &ipc_auth, &ipc_blob, &ipc_queue, &ipc_mbox,
 	&ipc_account, &ipc_session, &ipc_key, &ipc_control,
 	&ipc_hash, &ipc_dns, &ipc_fetch, &ipc_relay,
-	&ipc_filter, &ipc_scan, &ipc_scanner, NULL,
+	&ipc_filter, &ipc_quarantine, &ipc_scan, &ipc_scanner, NULL,
 };

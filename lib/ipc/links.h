@@ -58,6 +58,9 @@ enum ipc_hash_request {
 enum ipc_filter_request {
 #include "ipc/filter.def"
 };
+enum ipc_quarantine_request {
+#include "ipc/quarantine.def"
+};
 enum ipc_scan_request {
 #include "ipc/scan.def"
 };
@@ -85,6 +88,7 @@ extern const struct ipc_proto ipc_dns;
 extern const struct ipc_proto ipc_fetch;
 extern const struct ipc_proto ipc_relay;
 extern const struct ipc_proto ipc_filter;
+extern const struct ipc_proto ipc_quarantine;
 extern const struct ipc_proto ipc_scan;
 extern const struct ipc_proto ipc_scanner;
 

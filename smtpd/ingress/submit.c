@@ -148,6 +148,7 @@ message_submit(struct message *message)
 		flags |= QUEUE_F_TLS_OPTIONAL;
 	out = ipc_begin(message_link(message, "queued"), QUEUE_SUBMIT);
 	ipc_put_u64(out, tx_id);
+	ipc_put_str(out, STR(""));
 	ipc_put_str(out, session->tx.sender);
 	ipc_put_u64(out, session->account);
 	ipc_put_u64(out, flags);
@@ -183,6 +184,7 @@ hold(struct message *message, struct str reason)
 	    arena, &verdict, NULL) != 0)
 		verdict = (struct verdict){ .action = VERDICT_DELIVER };
 	verdict.action = VERDICT_QUARANTINE;
+	verdict.holder = VERDICT_H_ADMIN;
 	verdict.reason = reason;
 	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
 	verdict_encode(&verdict, &buf);

@@ -31,6 +31,8 @@ struct submission {
 	const struct accept_env *env;
 	struct ipc_req *req;
 	struct arena *arena;
+	struct str key;		/* empty: none */
+	uint64_t first;		/* the item an earlier one became */
 	struct queue_item item;
 	int blob_fd;
 };
@@ -141,6 +143,53 @@ on_committed(void *ctx, int code)
 	    sub->blob_fd);
 }
 
+/* It was made before: what it became is on disk, or is with this round. */
+static void
+on_known(void *ctx, int code)
+{
+	struct submission *sub = ctx;
+	struct arena *arena = sub->arena;
+	struct ipc_out *out;
+
+	if (code != 0) {
+		submission_fail(sub, code, "the envelope was not written");
+		return;
+	}
+	ev_info(NULL, "queue.item.repeated", EV_U64(queue_id, sub->first));
+	out = ipc_reply_begin(sub->req);
+	ipc_put_u64(out, sub->first);
+	ipc_reply_end(out, -1);
+	(void)close(sub->blob_fd);
+	arena_free(&arena);
+}
+
+/* Has it been made before? True: it is or will be answered. */
+static bool
+is_known(struct submission *sub)
+{
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (sub->key.len == 0)
+		return false;
+	rc = queue_store_key_get(sub->env->store, sub->key, &sub->first,
+	    &err);
+	if (rc == 0)
+		queue_store_after(sub->env->store, on_known, sub);
+	else if (rc != ERR_NOTFOUND)
+		submission_fail(sub, ERR_TEMP, err_text(&err));
+	return rc != ERR_NOTFOUND;
+}
+
+static int
+add_item(struct submission *sub, struct err *err)
+{
+	int rc = queue_store_add(sub->env->store, &sub->item, err);
+
+	return rc == 0 && sub->key.len != 0 ? queue_store_key_add(
+	    sub->env->store, sub->key, sub->item.id, err) : rc;
+}
+
 static void
 on_linked(void *ctx, int code, struct ipc_in *in)
 {
@@ -148,8 +197,11 @@ on_linked(void *ctx, int code, struct ipc_in *in)
 	struct err err = ERR_INIT;
 
 	(void)in;
+	/* Another one may have come meanwhile; the link goes at a start. */
+	if (code == 0 && is_known(sub))
+		return;
 	if (code == 0)
-		code = queue_store_add(sub->env->store, &sub->item, &err);
+		code = add_item(sub, &err);
 	if (code != 0) {
 		submission_fail(sub, code == ERR_LIMIT ? ERR_LIMIT : ERR_TEMP,
 		    err.code != 0 ? err_text(&err) : "the blob was not "
@@ -166,6 +218,7 @@ take_envelope(struct submission *sub, struct ipc_in *in)
 	struct arena *arena = sub->arena;
 	uint64_t hold_until_s;
 
+	sub->key = arena_str(arena, ipc_get_str(in));
 	item->sender = arena_str(arena, ipc_get_str(in));
 	item->sender_account = ipc_get_u64(in);
 	item->flags = ipc_get_u64(in);
@@ -236,6 +289,8 @@ accept_submit(struct acceptor *acceptor, struct ipc_req *req,
 		submission_fail(sub, ERR_TEMP, "the verdict is malformed");
 		return;
 	}
+	if (is_known(sub))
+		return;
 	rc = queue_store_reserve(env->store, &sub->item.id, &err);
 	if (rc != 0) {
 		submission_fail(sub, rc, err_text(&err));

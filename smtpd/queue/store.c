@@ -8,11 +8,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/when.h"
 #include "blob/layout.h"
 #include "db/db.h"
 
 #define CHECKPOINT_PAGES 2000
 #define IDS_PER_DIR 4096
+/* Longer than anybody keeps what he may submit again: a quarantine 90 days. */
+#define KEY_KEPT_S (100 * 86400)
 
 enum statement {
 	EPOCH_GET,
@@ -30,6 +33,9 @@ enum statement {
 	RCPT_DELETE_ALL,
 	RCPT_SET,
 	RCPT_ANY,
+	KEY_GET,
+	KEY_ADD,
+	KEY_SWEEP,
 	STATEMENTS
 };
 
@@ -63,6 +69,10 @@ static const char *const statements[STATEMENTS] = {
 	    "remote = ?7, is_expanded = ?8, is_delay_told = ?9 "
 	    "WHERE item = ?2 AND n = ?3",
 	[RCPT_ANY] = "SELECT 1 FROM rcpt WHERE item = ?2 LIMIT 1",
+	[KEY_GET] = "SELECT item FROM submission WHERE key = ?2",
+	[KEY_ADD] = "INSERT INTO submission (key, item, made_s) "
+	    "VALUES (?2, ?3, ?4)",
+	[KEY_SWEEP] = "DELETE FROM submission WHERE made_s < ?2",
 };
 
 static const char *const migrations[] = {
@@ -95,6 +105,10 @@ static const char *const migrations[] = {
 	" WHERE next_try_s = 9223372036854775807;",
 
 	"ALTER TABLE item ADD COLUMN verdict BLOB NOT NULL DEFAULT x'';",
+
+	"CREATE TABLE submission (key TEXT PRIMARY KEY, "
+	" item INTEGER NOT NULL, made_s INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX submission_made ON submission (made_s);",
 };
 
 static const struct db_schema schema = {
@@ -433,6 +447,39 @@ queue_store_add(struct queue_store *store, const struct queue_item *item,
 	for (i = 0; rc == 0 && i < item->rcpts_len; i++)
 		rc = rcpt_add(store, item->id, &item->rcpts[i], err);
 	return rc;
+}
+
+int
+queue_store_key_get(struct queue_store *store, struct str key,
+    uint64_t *id_r, struct err *err)
+{
+	struct db_query *q = db_query(store->db, KEY_GET);
+
+	db_bind_str(q, 2, key);
+	if (db_first(q, err) == 0)
+		*id_r = db_col_u64(q, 0);
+	return db_end(&q, err);
+}
+
+int
+queue_store_key_add(struct queue_store *store, struct str key, uint64_t id,
+    struct err *err)
+{
+	int64_t now = when_wall_s();
+	struct db_query *q;
+	int rc = begin(store, err);
+
+	if (rc != 0)
+		return rc;
+	q = db_query(store->db, KEY_ADD);
+	db_bind_str(q, 2, key);
+	db_bind_u64(q, 3, id);
+	db_bind_i64(q, 4, now);
+	if ((rc = db_run(&q, err)) != 0)
+		return rc;
+	q = db_query(store->db, KEY_SWEEP);
+	db_bind_i64(q, 2, now - KEY_KEPT_S);
+	return db_run(&q, err);
 }
 
 static int

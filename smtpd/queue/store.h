@@ -92,6 +92,10 @@ void queue_store_after(struct queue_store *store,
 int queue_store_add(struct queue_store *store, const struct queue_item *item,
     struct err *err);
 
+/* The submission was made under this key: it is item id. ERR_EXISTS. */
+int queue_store_key_add(struct queue_store *store, struct str key,
+    uint64_t id, struct err *err);
+
 /* Remove recipients that are done; the item and its link go with the last. */
 int queue_store_rcpt_done(struct queue_store *store, uint64_t id, uint32_t n,
     struct err *err);
@@ -107,6 +111,11 @@ int queue_store_schedule(struct queue_store *store, uint64_t id,
     int64_t next_try_s, uint64_t tries, bool is_held, struct err *err);
 
 /* ---- reading ---- */
+
+/* Which item a submission under this key became: ERR_NOTFOUND. It may be one
+ * of this round, or gone. */
+int queue_store_key_get(struct queue_store *store, struct str key,
+    uint64_t *id_r, struct err *err);
 
 int queue_store_get(struct queue_store *store, uint64_t id,
     struct arena *arena, struct queue_item *item_r, struct err *err);
