@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * connect: sockets to the mail filters that the configuration names, for a
- * child that may open none. hikyakud begins to connect and hands the socket
- * on: it neither waits nor reads an octet.
+ * connect: sockets to the services that the configuration names (mail
+ * filters, engines that open mail), for children that may open none. hikyakud
+ * begins to connect and hands the socket on: it neither waits nor reads an
+ * octet, and a child reaches the services of its own kind and nothing else.
  *
  * Ownership.  The descriptor is the caller's.
  * Errors.     A negative code: ERR_TEMP, ERR_SYNTAX.

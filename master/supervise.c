@@ -308,24 +308,49 @@ on_listeners(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	ipc_reply_end(out, -1);
 }
 
+static const char *
+milter_address(const struct config *config, struct str name)
+{
+	const struct config_milter *milters;
+	size_t i, n = config_milters(config, &milters);
+
+	for (i = 0; i < n; i++)
+		if (str_eq(name, str_of(milters[i].name)))
+			return milters[i].address;
+	return NULL;
+}
+
+static const char *
+engine_address(const struct config *config, struct str name)
+{
+	const struct config_detonation *engines;
+	size_t i, n = config_detonations(config, &engines);
+
+	for (i = 0; i < n; i++)
+		if (str_eq(name, str_of(engines[i].name)))
+			return engines[i].address;
+	return NULL;
+}
+
 static void
 on_connect(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct child_slot *slot = ipc_link_ctx(link);
+	const struct config *config = slot->s->args.config;
 	struct str name = ipc_get_str(in);
-	const struct config_milter *milters;
+	const char *address = NULL;
 	struct err err = ERR_INIT;
-	size_t i, n = config_milters(slot->s->args.config, &milters);
 	int fd;
 
-	for (i = 0; i < n; i++)
-		if (str_eq(name, str_of(milters[i].name)))
-			break;
-	if (i == n) {
-		ipc_reply_err(req, ERR_NOTFOUND, "no such milter");
+	if ((slot->program->needs & NEEDS_MILTERS) != 0)
+		address = milter_address(config, name);
+	else if ((slot->program->needs & NEEDS_ENGINES) != 0)
+		address = engine_address(config, name);
+	if (address == NULL) {
+		ipc_reply_err(req, ERR_NOTFOUND, "no such service");
 		return;
 	}
-	fd = connect_to(str_of(milters[i].address), &err);
+	fd = connect_to(str_of(address), &err);
 	if (fd < 0) {
 		ipc_reply_err(req, ERR_TEMP, "%s", err_text(&err));
 		return;
@@ -403,7 +428,7 @@ child_hand_over(struct child_slot *slot, int master_fd)
 	if ((slot->program->needs & NEEDS_CONTROL) != 0)
 		allowed |= 1ULL << MASTER_PROCESSES |
 		    1ULL << MASTER_LISTENERS;
-	if ((slot->program->needs & NEEDS_MILTERS) != 0)
+	if ((slot->program->needs & (NEEDS_MILTERS | NEEDS_ENGINES)) != 0)
 		allowed |= 1ULL << MASTER_CONNECT;
 	if ((slot->program->needs & NEEDS_LISTENERS) != 0)
 		allowed |= 1ULL << MASTER_LISTENERS;

@@ -14,6 +14,7 @@ enum {
 	NEEDS_CONTROL = 4,	/* listen:control, what runs and listens */
 	NEEDS_LISTENERS = 8,	/* may ask what listens */
 	NEEDS_MILTERS = 16,	/* may ask for connections to mail filters */
+	NEEDS_ENGINES = 32,	/* the same to engines that open mail */
 };
 
 struct program {

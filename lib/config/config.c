@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: ISC */
-#include "config/config.h"
+#include "config/config_int.h"
 
-#include <confuse.h>
 #include <errno.h>
 
 #include "base/arena.h"
 #include "base/log.h"
-#include "io/netaddr.h"
 
 enum type { TEXT, SIZE, TIME, COUNT, FLAG, DAYS, LEVEL, SANDBOX, POLICY,
-	ABSENT, ORGANIZATION, TREATMENT };
+	ABSENT, ORGANIZATION, TREATMENT, UNOPENED, POINTS };
 
 struct key {
 	const char *name;
@@ -40,6 +38,8 @@ struct config {
 	size_t listeners_len;
 	struct config_milter milters[CONFIG_MILTERS_MAX];
 	size_t milters_len;
+	struct config_detonation detonations[CONFIG_DETONATIONS_MAX];
+	size_t detonations_len;
 };
 
 #define FILE_MAX_OCTETS (1U << 20)
@@ -85,19 +85,6 @@ config_parse_time(struct str text, uint64_t *seconds_r)
 	static const uint64_t factors[] = { 1, 60, 3600, 86400 };
 
 	return parse_scaled(text, "smhd", factors, seconds_r);
-}
-
-static bool
-is_one_of(const char *value, const char *list)
-{
-	struct str rest = str_of(list), word;
-
-	while (rest.p != NULL) {
-		word = str_cut(rest, ' ', &rest);
-		if (str_eq(word, str_of(value)))
-			return true;
-	}
-	return false;
 }
 
 /* The value as a number (0 for text), or ERR_SYNTAX and what is wanted. */
@@ -148,21 +135,31 @@ parse_value(const struct key *key, const char *value, uint64_t *number_r,
 		break;
 	case POLICY:
 		*want_r = "none, testing or enforce";
-		rc = is_one_of(value, "none testing enforce") ? 0 :
+		rc = config_is_one_of(value, "none testing enforce") ? 0 :
 		    ERR_SYNTAX;
 		break;
 	case ABSENT:
 		*want_r = "tempfail or accept";
-		rc = is_one_of(value, "tempfail accept") ? 0 : ERR_SYNTAX;
+		rc = config_is_one_of(value, "tempfail accept") ? 0 : ERR_SYNTAX;
 		break;
 	case TREATMENT:
 		*want_r = "deliver, quarantine or refuse";
-		rc = is_one_of(value, "deliver quarantine refuse") ? 0 :
+		rc = config_is_one_of(value, "deliver quarantine refuse") ? 0 :
 		    ERR_SYNTAX;
+		break;
+	case POINTS:
+		*want_r = "a number from 1 to 10";
+		rc = str_to_u64(text, 10, number_r);
+		if (*number_r == 0)
+			rc = ERR_SYNTAX;
+		break;
+	case UNOPENED:
+		*want_r = "deliver or quarantine";
+		rc = config_is_one_of(value, "deliver quarantine") ? 0 : ERR_SYNTAX;
 		break;
 	case ORGANIZATION:
 		*want_r = "walk or list";
-		rc = is_one_of(value, "walk list") ? 0 : ERR_SYNTAX;
+		rc = config_is_one_of(value, "walk list") ? 0 : ERR_SYNTAX;
 		break;
 	}
 	return rc;
@@ -210,16 +207,16 @@ check_listener(cfg_t *cfg, cfg_opt_t *opt)
 	cfg_t *sec = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
 	long port = cfg_getint(sec, "port");
 
-	if (!is_one_of(cfg_getstr(sec, "protocol"),
+	if (!config_is_one_of(cfg_getstr(sec, "protocol"),
 	    "smtp submission lmtp imap pop3 web milter"))
 		cfg_error(cfg, "listener %s: protocol = \"%s\": want smtp, "
 		    "submission, lmtp, imap, pop3, web or milter", cfg_title(sec),
 		    cfg_getstr(sec, "protocol"));
-	else if (!is_one_of(cfg_getstr(sec, "tls"), "none starttls implicit"))
+	else if (!config_is_one_of(cfg_getstr(sec, "tls"), "none starttls implicit"))
 		cfg_error(cfg, "listener %s: tls = \"%s\": want none, "
 		    "starttls or implicit", cfg_title(sec),
 		    cfg_getstr(sec, "tls"));
-	else if (!is_one_of(cfg_getstr(sec, "clear_logins"), "yes no"))
+	else if (!config_is_one_of(cfg_getstr(sec, "clear_logins"), "yes no"))
 		cfg_error(cfg, "listener %s: clear_logins = \"%s\": want yes "
 		    "or no", cfg_title(sec), cfg_getstr(sec, "clear_logins"));
 	else if (strcmp(cfg_getstr(sec, "clear_logins"), "yes") == 0 &&
@@ -238,28 +235,6 @@ check_listener(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
-/* "unix:/path" or "192.0.2.1@8891"; what the master will connect to. */
-static bool
-is_milter_address(struct str text)
-{
-	struct str host, rest;
-	struct netaddr addr;
-	uint64_t port;
-
-	if (str_begins(text, STR("unix:/")))
-		return text.len < 100 && str_is_printable(text);
-	host = str_cut(text, '@', &rest);
-	return rest.p != NULL && netaddr_parse(host, &addr, NULL) == 0 &&
-	    str_to_u64(rest, 65535, &port) == 0 && port != 0;
-}
-
-static bool
-is_word(const char *text)
-{
-	return text[0] != '\0' && str_find(str_of(text), ' ') == STR_NPOS &&
-	    str_is_printable(str_of(text));
-}
-
 static int
 check_milter(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -269,13 +244,13 @@ check_milter(cfg_t *cfg, cfg_opt_t *opt)
 	size_t i, octets = 0;
 	uint64_t seconds;
 
-	if (!is_milter_address(str_of(cfg_getstr(sec, "address")))) {
+	if (!config_is_address(cfg_getstr(sec, "address"))) {
 		cfg_error(cfg, "milter %s: address = \"%s\": want "
 		    "unix:/PATH or ADDRESS@PORT", cfg_title(sec),
 		    cfg_getstr(sec, "address"));
 		return -1;
 	}
-	if (!is_one_of(cfg_getstr(sec, "unavailable"),
+	if (!config_is_one_of(cfg_getstr(sec, "unavailable"),
 	    "tempfail accept reject quarantine")) {
 		cfg_error(cfg, "milter %s: unavailable = \"%s\": want "
 		    "tempfail, accept, reject or quarantine", cfg_title(sec),
@@ -285,7 +260,7 @@ check_milter(cfg_t *cfg, cfg_opt_t *opt)
 	for (i = 0; i < cfg_size(sec, "macros"); i++)
 		octets += strlen(cfg_getnstr(sec, "macros", (unsigned)i)) + 1;
 	for (i = 0; i < cfg_size(sec, "macros"); i++)
-		if (!is_word(cfg_getnstr(sec, "macros", (unsigned)i)) ||
+		if (!config_is_word(cfg_getnstr(sec, "macros", (unsigned)i)) ||
 		    octets > MACROS_OCTETS_MAX) {
 			cfg_error(cfg, "milter %s: macros = ...: want names "
 			    "without blanks, %d octets in all",
@@ -300,7 +275,7 @@ check_milter(cfg_t *cfg, cfg_opt_t *opt)
 			    cfg_getstr(sec, times[i]));
 			return -1;
 		}
-	if (!is_word(cfg_title(sec)) ||
+	if (!config_is_word(cfg_title(sec)) ||
 	    cfg_opt_size(opt) > CONFIG_MILTERS_MAX) {
 		cfg_error(cfg, "milter %s: want a name without blanks, and at "
 		    "most %d of them", cfg_title(sec), CONFIG_MILTERS_MAX);
@@ -322,7 +297,7 @@ check_route(cfg_t *cfg, cfg_opt_t *opt)
 		cfg_error(cfg, "route: want a domain");
 	else if (cfg_getstr(sec, "host")[0] == '\0')
 		cfg_error(cfg, "route %s: want host", cfg_title(sec));
-	else if (!is_one_of(cfg_getstr(sec, "tls"),
+	else if (!config_is_one_of(cfg_getstr(sec, "tls"),
 	    "may encrypt verify implicit"))
 		cfg_error(cfg, "route %s: tls = \"%s\": want may, encrypt, "
 		    "verify or implicit", cfg_title(sec),
@@ -409,7 +384,7 @@ parse(const char *path, struct err *err)
 		CFG_STR("password_file", "", CFGF_NONE),
 		CFG_END(),
 	};
-	cfg_opt_t opts[KEYS_LEN + 4];
+	cfg_opt_t opts[KEYS_LEN + 5];
 	cfg_t *cfg;
 	size_t i;
 	int rc;
@@ -425,6 +400,8 @@ parse(const char *path, struct err *err)
 	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	opts[i++] = (cfg_opt_t)CFG_SEC("milter", milter_opts,
 	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+	opts[i++] = (cfg_opt_t)CFG_SEC("detonation", config_detonation_opts,
+	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	opts[i] = (cfg_opt_t)CFG_END();
 	cfg = cfg_init(opts, CFGF_NONE);
 	invariant(cfg != NULL);
@@ -434,6 +411,7 @@ parse(const char *path, struct err *err)
 	cfg_set_validate_func(cfg, "listener", check_listener);
 	cfg_set_validate_func(cfg, "route", check_route);
 	cfg_set_validate_func(cfg, "milter", check_milter);
+	cfg_set_validate_func(cfg, "detonation", config_check_detonation);
 	parse_err = err;
 	parse_path = path;
 	rc = cfg_parse_buf(cfg, text);
@@ -513,7 +491,7 @@ check_milters(const struct config *config, const char *path,
 		const struct config_listener *l = &config->listeners[i];
 
 		if (l->milters[0] != '\0' &&
-		    !is_one_of(l->protocol, "smtp submission"))
+		    !config_is_one_of(l->protocol, "smtp submission"))
 			return err_set(err, ERR_SYNTAX, "%s: listener %s: "
 			    "milters = ...: want protocol smtp or submission",
 			    path, l->name);
@@ -561,6 +539,10 @@ config_load(const char *path, struct err *err)
 		    cfg_getnsec(cfg, "listener", (unsigned)i));
 	for (i = 0; i < cfg_size(cfg, "milter"); i++)
 		take_milter(config, cfg_getnsec(cfg, "milter", (unsigned)i));
+	for (i = 0; i < cfg_size(cfg, "detonation"); i++)
+		config_take_detonation(cfg_getnsec(cfg, "detonation",
+		    (unsigned)i),
+		    &config->detonations[config->detonations_len++]);
 	if (check_milters(config, path, err) != 0)
 		config_free(&config);
 	return config;
@@ -612,11 +594,19 @@ config_milters(const struct config *config,
 	return config->milters_len;
 }
 
+size_t
+config_detonations(const struct config *config,
+    const struct config_detonation **detonations_r)
+{
+	*detonations_r = config->detonations;
+	return config->detonations_len;
+}
+
 static bool
 is_number(enum type type)
 {
 	return type == SIZE || type == TIME || type == COUNT ||
-	    type == FLAG || type == DAYS;
+	    type == FLAG || type == DAYS || type == POINTS;
 }
 
 /* "route.3.host=...": for those who send and who schedule. */
@@ -665,8 +655,8 @@ config_slice(const struct config *config, const char *program,
 	size_t i;
 
 	for (i = 0; i < KEYS_LEN; i++) {
-		if (!is_one_of("*", keys[i].programs) &&
-		    !is_one_of(program, keys[i].programs))
+		if (!config_is_one_of("*", keys[i].programs) &&
+		    !config_is_one_of(program, keys[i].programs))
 			continue;
 		buf_addf(lines, "%s=", keys[i].name);
 		if (is_number(keys[i].type))
@@ -675,10 +665,12 @@ config_slice(const struct config *config, const char *program,
 			buf_add_cstr(lines, config_get(config, keys[i].name));
 		buf_add_char(lines, '\n');
 	}
-	if (is_one_of(program, "relay queued"))
+	if (config_is_one_of(program, "relay queued"))
 		slice_routes(config, lines);
 	if (strcmp(program, "smtpd") == 0)
 		slice_milters(config, lines);
+	if (strcmp(program, "detonated") == 0)
+		config_slice_detonations(config, lines);
 }
 
 /* milters = {"a", "b"} */
@@ -765,6 +757,7 @@ config_print(const struct config *config, struct buf *text)
 	}
 	print_routes(config, text);
 	print_milters(config, text);
+	config_print_detonations(config, text);
 }
 
 void
@@ -790,5 +783,6 @@ config_document(struct buf *text)
 	    "#milter NAME {\n#\taddress = \"127.0.0.1@8891\"\n"
 	    "#\tconnect_timeout = \"30s\"\n#\tcommand_timeout = \"30s\"\n"
 	    "#\tmessage_timeout = \"120s\"\n#\tunavailable = \"tempfail\""
-	    "\n#\tmacros = {}\n#}\n");
+	    "\n#\tmacros = {}\n#}\n\n");
+	config_document_detonations(text);
 }

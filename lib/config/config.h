@@ -45,6 +45,21 @@ struct config_milter {
 
 #define CONFIG_MILTERS_MAX 16
 
+/* An engine that opens suspicious mail (filterd/detonate/engine.h). */
+struct config_detonation {
+	const char *name;
+	const char *engine;	/* cape */
+	const char *kind;	/* virtual, physical, ... */
+	const char *address;	/* "unix:/path" or "192.0.2.7@8000" */
+	const char *tls;	/* none, verify */
+	const char *host;	/* its name in HTTP and its certificate */
+	const char *ca;		/* PEM file; empty: the system's */
+	const char *token_file;	/* empty: none */
+	const char *path;	/* what all paths begin with */
+};
+
+#define CONFIG_DETONATIONS_MAX 4
+
 struct config *config_load(const char *path, struct err *err);
 void config_free(struct config **config);
 
@@ -59,6 +74,10 @@ size_t config_listeners(const struct config *config,
 /* The mail filters. */
 size_t config_milters(const struct config *config,
     const struct config_milter **milters_r);
+
+/* The engines that open suspicious mail. */
+size_t config_detonations(const struct config *config,
+    const struct config_detonation **detonations_r);
 
 /* Append "key=value" lines of what program may know. */
 void config_slice(const struct config *config, const char *program,

@@ -121,6 +121,52 @@ test_milters(void **state)
 }
 
 static void
+test_detonations(void **state)
+{
+	const struct config_detonation *d;
+	struct err err = ERR_INIT;
+	struct config *config;
+	struct buf buf;
+	int round;
+
+	(void)state;
+	buf_init(&buf, 65536);
+	buf_add_cstr(&buf, "detonation cape-1 {\n address = \"::1@8000\"\n"
+	    "}\ndetonation bare {\n address = \"unix:/run/x\"\n"
+	    " kind = \"physical\"\n tls = \"verify\"\n"
+	    " host = \"cape.test\"\n token_file = \"/etc/a token\"\n"
+	    " path = \"\"\n}\ndetonate_time = \"90s\"\n");
+	for (round = 0; round < 2; round++) {
+		buf_add_char(&buf, '\0');
+		config = load(buf_str(&buf).p, &err);
+		if (config == NULL)
+			fail_msg("%s", err_text(&err));
+		assert_int_equal(config_detonations(config, &d), 2);
+		assert_string_equal(d[0].address, "::1@8000");
+		assert_string_equal(d[0].path, "/apiv2");
+		assert_string_equal(d[1].address, "unix:/run/x");
+		buf_reset(&buf);
+		config_slice(config, "detonated", &buf);
+		assert_true(str_find_str(buf_str(&buf), STR(
+		    "detonation.cape-1=cape virtual none /apiv2 \n"
+		    "detonation_ca.cape-1=\ndetonation_token.cape-1=\n"
+		    "detonation.bare=cape physical verify  cape.test\n"
+		    "detonation_ca.bare=\n"
+		    "detonation_token.bare=/etc/a token\n")) != STR_NPOS);
+		buf_reset(&buf);
+		config_slice(config, "queued", &buf);
+		assert_true(str_find_str(buf_str(&buf), STR(
+		    "detonate_time=90\n")) != STR_NPOS);
+		assert_true(str_find_str(buf_str(&buf), STR("detonation")) ==
+		    STR_NPOS);
+		buf_reset(&buf);
+		config_print(config, &buf);
+		config_free(&config);
+	}
+	buf_fini(&buf);
+}
+
+static void
 test_bad(void **state)
 {
 	static const struct {
@@ -152,6 +198,23 @@ test_bad(void **state)
 		{ "listener l {\n protocol = \"lmtp\"\n path = \"x\"\n"
 		    " milters = {\"y\"}\n}\nmilter y {\n"
 		    " address = \"127.0.0.1@1\"\n}\n", "smtp or submission" },
+		{ "detonation x {\n}\n", "want unix:/PATH or ADDRESS@PORT" },
+		{ "\ndetonation x {\n address = \"::1@1\"\n"
+		    " engine = \"y\"\n}\n", ":5: detonation x: engine" },
+		{ "detonation \"x y\" {\n address = \"::1@1\"\n}\n",
+		    "want a name of letters" },
+		{ "detonation x {\n address = \"::1@1\"\n"
+		    " kind = \"a;b\"\n}\n", "want a word" },
+		{ "detonation x {\n address = \"::1@1\"\n"
+		    " tls = \"maybe\"\n}\n", "want none or verify" },
+		{ "detonation x {\n address = \"::1@1\"\n"
+		    " host = \"a/b\"\n}\n", "want a host name" },
+		{ "detonation x {\n address = \"::1@1\"\n"
+		    " path = \"a?b\"\n}\n", "want a path" },
+		{ "detonate_score = \"11\"\n", "from 1 to 10" },
+		{ "detonate_score = \"0\"\n", "from 1 to 10" },
+		{ "detonate_unavailable = \"refuse\"\n",
+		    "want deliver or quarantine" },
 		{ "listener x {\n protocol = \"smpt\"\n port = 1\n}\n",
 		    "want smtp" },
 		{ "listener x {\n protocol = \"smtp\"\n port = 70000\n"
@@ -196,6 +259,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_milters),
+		cmocka_unit_test(test_detonations),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_units),
 	};

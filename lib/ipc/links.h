@@ -64,6 +64,9 @@ enum ipc_quarantine_request {
 enum ipc_scan_request {
 #include "ipc/scan.def"
 };
+enum ipc_detonate_request {
+#include "ipc/detonate.def"
+};
 enum ipc_scanner_request {
 #include "ipc/scanner.def"
 };
@@ -91,6 +94,7 @@ extern const struct ipc_proto ipc_filter;
 extern const struct ipc_proto ipc_quarantine;
 extern const struct ipc_proto ipc_scan;
 extern const struct ipc_proto ipc_scanner;
+extern const struct ipc_proto ipc_detonate;
 
 /* All of them, for documentation and fuzzing; ends with NULL. */
 extern const struct ipc_proto *const ipc_protos[];
