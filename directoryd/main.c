@@ -12,6 +12,7 @@
 #define ROW_OCTETS 32		/* of a route, besides its text */
 #define USAGE_FLUSH_MS 5000
 #define FULL_MAX 60000		/* octets of a reply's rows */
+#define LANGUAGES_MAX 1000U
 #define WARNINGS_MAX 1000	/* of one flush of usage */
 
 struct directoryd {
@@ -302,6 +303,37 @@ on_forward(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	ipc_reply_end(out, -1);
 }
 
+/* Of the first account that an address leads to. */
+static struct str
+language_of(struct directoryd *d, struct str address)
+{
+	struct directory_account account;
+	struct directory_leaf *leaves;
+	size_t n, i;
+
+	if (directory_resolve(d->dir, address, d->arena, &leaves, &n,
+	    NULL) != 0)
+		return STR("");
+	for (i = 0; i < n; i++)
+		if (leaves[i].kind == DIRECTORY_LEAF_ACCOUNT &&
+		    directory_account_get(d->dir, leaves[i].account, d->arena,
+		    &account, NULL) == 0)
+			return account.language;
+	return STR("");
+}
+
+static void
+on_language(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	struct ipc_out *out = ipc_reply_begin(req);
+	unsigned n;
+
+	for (n = 0; n < LANGUAGES_MAX && ipc_more(in); n++)
+		ipc_put_str(out, language_of(d, ipc_get_str(in)));
+	ipc_reply_end(out, -1);
+}
+
 /* ---- accounts ---- */
 
 static void
@@ -524,6 +556,7 @@ static ipc_handler *const handlers[] = {
 	[DIR_CHANGED] = NULL,
 	[DIR_DOMAIN] = on_domain,
 	[DIR_FORWARD] = on_forward,
+	[DIR_LANGUAGE] = on_language,
 };
 
 /* ---- clients ---- */
@@ -534,9 +567,10 @@ static const struct {
 	bool wants_changes;
 	bool wants_warnings;
 } peers[] = {
-	{ "smtpd", 1U << DIR_RCPT | 1U << DIR_SENDER, false, false },
-	{ "queued", 1U << DIR_ROUTE | 1U << DIR_WARNED | 1U << DIR_FORWARD,
-	    false, true },
+	{ "smtpd", 1U << DIR_RCPT | 1U << DIR_SENDER | 1U << DIR_LANGUAGE,
+	    false, false },
+	{ "queued", 1U << DIR_ROUTE | 1U << DIR_WARNED | 1U << DIR_FORWARD |
+	    1U << DIR_LANGUAGE, false, true },
 	{ "authd", 1U << DIR_LOGIN, true, false },
 	{ "mboxd", 1U << DIR_ACCOUNT | 1U << DIR_USAGE, true, false },
 	{ "admind", 1U << DIR_ADMIN | 1U << DIR_LOGIN | 1U << DIR_DOMAIN,

@@ -42,6 +42,8 @@ struct job_impl {
 	uint32_t scan;			/* the call */
 	enum scan_result virus;
 	struct str virus_name;
+	struct verdict_part *parts;	/* infected ones, if they fit */
+	size_t parts_len;
 	uint64_t scan_ms;
 	struct loop_timer timer;
 	uint64_t started_ms;
@@ -142,6 +144,8 @@ answer(struct job *job)
 		verdict.is_scanned = true;
 		verdict.virus = impl->virus;
 		verdict.virus_name = impl->virus_name;
+		verdict.parts = impl->parts;
+		verdict.parts_len = impl->parts_len;
 		virus_judge(&impl->env->virus, &impl->envelope, impl->arena,
 		    &verdict);
 	}
@@ -167,6 +171,34 @@ checked(struct job *job)
 
 /* ---- the scan ---- */
 
+/* The infected parts, when all of them are named: else none can be told to
+ * be what has to go. */
+static void
+take_parts(struct job_impl *impl, struct ipc_in *in)
+{
+	struct verdict_part *part;
+	uint64_t number, result;
+	struct str name;
+
+	impl->parts = arena_alloc(impl->arena, VERDICT_PARTS_MAX *
+	    sizeof(*part));
+	while (ipc_more(in)) {
+		number = ipc_get_u64(in);
+		result = ipc_get_u64(in);
+		name = ipc_get_str(in);
+		if (result != SCAN_INFECTED)
+			continue;
+		if (number > UINT16_MAX ||
+		    impl->parts_len == VERDICT_PARTS_MAX) {
+			impl->parts_len = 0;
+			return;
+		}
+		part = &impl->parts[impl->parts_len++];
+		part->number = (unsigned)number;
+		part->name = arena_str(impl->arena, name);
+	}
+}
+
 static void
 on_scanned(void *ctx, int code, struct ipc_in *in)
 {
@@ -184,6 +216,7 @@ on_scanned(void *ctx, int code, struct ipc_in *in)
 	impl->virus = result < SCAN_RESULTS ? (enum scan_result)result :
 	    SCAN_LIMIT;
 	impl->virus_name = arena_str(impl->arena, ipc_get_str(in));
+	take_parts(impl, in);
 	impl->is_scanned = true;
 	if (impl->is_checked)
 		answer(job);

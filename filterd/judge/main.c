@@ -131,6 +131,15 @@ static void
 read_config(struct filterd *filterd)
 {
 	struct child *child = filterd->child;
+	const struct virus_config virus = {
+		.attachment = child_config(child, "virus_attachment",
+		    "replace"),
+		.body = child_config(child, "virus_body", "refuse"),
+		.encrypted = child_config(child, "virus_encrypted",
+		    "deliver"),
+		.unscannable = child_config(child, "virus_unscannable",
+		    "deliver"),
+	};
 
 	filterd->jobs_max = child_config_u64(child, "filter_jobs", 64);
 	if (filterd->jobs_max == 0)
@@ -143,9 +152,7 @@ read_config(struct filterd *filterd)
 	    "spf_fail_refuse", 0) != 0;
 	filterd->env.scand = child_config_u64(child, "virus", 1) != 0 ?
 	    child_link(child, "scand") : NULL;
-	virus_policy_read(&filterd->env.virus,
-	    child_config(child, "virus_encrypted", "deliver"),
-	    child_config(child, "virus_unscannable", "deliver"));
+	virus_policy_read(&filterd->env.virus, &virus);
 }
 
 static int

@@ -13,22 +13,27 @@ treatment(struct str name)
 }
 
 void
-virus_policy_read(struct virus_policy *policy, struct str encrypted,
-    struct str unscannable)
+virus_policy_read(struct virus_policy *policy, const struct virus_config *config)
 {
-	policy->encrypted = treatment(encrypted);
-	policy->unscannable = treatment(unscannable);
+	policy->replaces = str_eq(config->attachment, STR("replace"));
+	policy->attachment = treatment(config->attachment);
+	policy->body = treatment(config->body);
+	policy->encrypted = treatment(config->encrypted);
+	policy->unscannable = treatment(config->unscannable);
 }
 
 static enum verdict_action
 action_of(const struct virus_policy *policy, const struct envelope *envelope,
-    enum scan_result result)
+    const struct verdict *verdict)
 {
 	bool is_ours = (envelope->flags & FILTER_F_AUTHENTICATED) != 0;
 
-	switch (result) {
+	switch (verdict->virus) {
 	case SCAN_INFECTED:
-		return VERDICT_REFUSE;
+		if (is_ours)
+			return VERDICT_REFUSE;
+		return verdict->parts_len != 0 && !policy->replaces ?
+		    policy->attachment : policy->body;
 	case SCAN_CRASHED:
 		return is_ours ? VERDICT_REFUSE : VERDICT_QUARANTINE;
 	case SCAN_ENCRYPTED:
@@ -40,6 +45,16 @@ action_of(const struct virus_policy *policy, const struct envelope *envelope,
 		break;
 	}
 	return VERDICT_DELIVER;
+}
+
+/* Without its infected parts it may be as harmless as any other. */
+static bool
+is_to_replace(const struct virus_policy *policy,
+    const struct envelope *envelope, const struct verdict *verdict)
+{
+	return verdict->virus == SCAN_INFECTED && policy->replaces &&
+	    verdict->parts_len != 0 && (envelope->flags &
+	    (FILTER_F_AUTHENTICATED | FILTER_F_WHOLE)) == 0;
 }
 
 static const char *
@@ -64,17 +79,22 @@ virus_judge(const struct virus_policy *policy,
     const struct envelope *envelope, struct arena *arena,
     struct verdict *verdict)
 {
-	enum verdict_action action = action_of(policy, envelope,
-	    verdict->virus);
+	enum verdict_action action;
 
+	if (is_to_replace(policy, envelope, verdict))
+		return;
+	action = action_of(policy, envelope, verdict);
+	verdict->parts_len = 0;
 	/* Of two refusals the one for the content is told. */
 	if (action == VERDICT_DELIVER || (action < verdict->action))
 		return;
 	verdict->action = action;
-	/* What ended the scanner is nothing to be curious about. */
-	if (verdict->virus == SCAN_CRASHED)
+	/* Nothing to be curious about. */
+	if (verdict->virus == SCAN_CRASHED ||
+	    verdict->virus == SCAN_INFECTED)
 		verdict->holder = VERDICT_H_ADMIN;
-	verdict->reason = str_of(verdict_scan_name(verdict->virus));
+	verdict->reason = arena_printf(arena, "%s: %.*s",
+	    verdict_scan_name(verdict->virus), STR_FMT(verdict->virus_name));
 	verdict->code = 0;
 	verdict->enhanced = STR("");
 	verdict->text = STR("");

@@ -2,8 +2,10 @@
 /*
  * virus: what follows from what the scanner found.
  *
- * Easy case.  Infected: refused in the dialogue, whoever sends it, so that
- *             nobody hears of it who has nothing to do with it.
+ * Easy case.  Our user sends something infected: refused in the dialogue.
+ * Another.    A stranger's message has infected parts: the verdict names them
+ *             and keeps its action; smtpd puts notices in their place and
+ *             asks again about what is left (FILTER_F_WHOLE).
  * Hard case.  A message that ends the scanner twice: a stranger's is kept for
  *             an operator, our user hears that it could not be looked at.
  *
@@ -18,17 +20,27 @@
 #include "filter/verdict.h"
 
 struct virus_policy {
+	bool replaces;			/* infected parts */
+	enum verdict_action attachment;	/* else: QUARANTINE or REFUSE */
+	enum verdict_action body;	/* what is infected otherwise */
 	enum verdict_action encrypted;	/* DELIVER, QUARANTINE or REFUSE */
 	enum verdict_action unscannable;
 };
 
+/* As hikyaku.conf has them. */
+struct virus_config {
+	struct str attachment;		/* "replace", "quarantine", "refuse" */
+	struct str body;		/* "quarantine", "refuse" */
+	struct str encrypted;		/* "deliver", "quarantine", "refuse" */
+	struct str unscannable;
+};
+
 struct envelope;
 
-/* As the configuration has them: "deliver", "quarantine", "refuse". */
-void virus_policy_read(struct virus_policy *policy, struct str encrypted,
-    struct str unscannable);
+void virus_policy_read(struct virus_policy *policy,
+    const struct virus_config *config);
 
-/* verdict->virus is set: a weightier action replaces the one that is there. */
+/* verdict->virus and parts are set: a weightier action replaces the one that is there. */
 void virus_judge(const struct virus_policy *policy,
     const struct envelope *envelope, struct arena *arena,
     struct verdict *verdict);

@@ -449,8 +449,8 @@ judge(struct session *session)
 	    "filterd"), FILTER_JUDGE);
 
 	ipc_put_u64(out, when_mono_ms() + milterd->budget_ms);
-	ipc_put_u64(out, session->is_authenticated ?
-	    (uint64_t)FILTER_F_AUTHENTICATED : 0);
+	ipc_put_u64(out, FILTER_F_WHOLE | (session->is_authenticated ?
+	    (uint64_t)FILTER_F_AUTHENTICATED : 0));
 	ipc_put_u64(out, message->octets);
 	ipc_put_str(out, str_of(session->id));
 	ipc_put_str(out, STR("smtp"));

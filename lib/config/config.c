@@ -7,7 +7,8 @@
 #include "base/log.h"
 
 enum type { TEXT, SIZE, TIME, COUNT, FLAG, DAYS, LEVEL, SANDBOX, POLICY,
-	ABSENT, ORGANIZATION, TREATMENT, UNOPENED, POINTS };
+	ABSENT, ORGANIZATION, TREATMENT, INFECTED_PART, INFECTED, UNOPENED,
+	POINTS };
 
 struct key {
 	const char *name;
@@ -155,7 +156,17 @@ parse_value(const struct key *key, const char *value, uint64_t *number_r,
 		break;
 	case UNOPENED:
 		*want_r = "deliver or quarantine";
-		rc = config_is_one_of(value, "deliver quarantine") ? 0 : ERR_SYNTAX;
+		rc = config_is_one_of(value, "deliver quarantine") ? 0 :
+		    ERR_SYNTAX;
+		break;
+	case INFECTED_PART:
+		*want_r = "replace, quarantine or refuse";
+		rc = config_is_one_of(value, "replace quarantine refuse") ? 0 :
+		    ERR_SYNTAX;
+		break;
+	case INFECTED:
+		*want_r = "quarantine or refuse";
+		rc = config_is_one_of(value, "quarantine refuse") ? 0 : ERR_SYNTAX;
 		break;
 	case ORGANIZATION:
 		*want_r = "walk or list";

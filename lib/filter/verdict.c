@@ -10,7 +10,8 @@
 #define ENHANCED_MAX 11U
 
 enum tag { TAG_ACTION = 1, TAG_REASON = 2, TAG_AUTH = 3, TAG_JUDGED = 4,
-	TAG_VIRUS = 5, TAG_TRAITS = 6, TAG_DETONATION = 8, TAG_HOLDER = 9 };
+	TAG_VIRUS = 5, TAG_TRAITS = 6, TAG_PARTS = 7, TAG_DETONATION = 8,
+	TAG_HOLDER = 9 };
 
 /* What the client hears goes by the action: the class of its codes. */
 static const struct {
@@ -129,6 +130,29 @@ put_action(struct buf *out, const struct verdict *verdict)
 }
 
 static void
+put_virus_found(struct buf *out, const struct verdict *verdict)
+{
+	size_t at = section_begin(out, TAG_VIRUS);
+
+	buf_add_char(out, (char)verdict->virus);
+	put_text(out, verdict->virus_name, VERDICT_TEXT_MAX);
+	section_end(out, at);
+}
+
+static void
+put_parts(struct buf *out, const struct verdict *verdict)
+{
+	size_t at = section_begin(out, TAG_PARTS), i;
+
+	invariant(verdict->parts_len <= VERDICT_PARTS_MAX);
+	for (i = 0; i < verdict->parts_len; i++) {
+		put_u16(out, verdict->parts[i].number);
+		put_text(out, verdict->parts[i].name, VERDICT_PART_NAME_MAX);
+	}
+	section_end(out, at);
+}
+
+static void
 put_auth(struct buf *out, const struct verdict_auth *auth)
 {
 	size_t at = section_begin(out, TAG_AUTH);
@@ -203,12 +227,10 @@ verdict_encode(const struct verdict *verdict, struct buf *out)
 	}
 	if (verdict->is_judged)
 		section_end(out, section_begin(out, TAG_JUDGED));
-	if (verdict->is_scanned) {
-		at = section_begin(out, TAG_VIRUS);
-		buf_add_char(out, (char)verdict->virus);
-		put_text(out, verdict->virus_name, VERDICT_TEXT_MAX);
-		section_end(out, at);
-	}
+	if (verdict->is_scanned)
+		put_virus_found(out, verdict);
+	if (verdict->parts_len != 0)
+		put_parts(out, verdict);
 	if (verdict->holder != VERDICT_H_RECIPIENT) {
 		at = section_begin(out, TAG_HOLDER);
 		buf_add_char(out, (char)verdict->holder);
@@ -450,6 +472,25 @@ read_detonation(struct reader *reader, struct arena *arena,
 }
 
 static void
+read_parts(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	struct verdict_part *part;
+
+	verdict->parts = arena_alloc(arena, VERDICT_PARTS_MAX *
+	    sizeof(*part));
+	while (reader->rest.len != 0 && !reader->has_failed) {
+		if (verdict->parts_len == VERDICT_PARTS_MAX) {
+			reader->has_failed = true;
+			return;
+		}
+		part = &verdict->parts[verdict->parts_len++];
+		part->number = get_u16(reader);
+		part->name = get_text(reader, VERDICT_PART_NAME_MAX, arena);
+	}
+}
+
+static void
 read_holder(struct reader *reader, struct arena *arena,
     struct verdict *verdict)
 {
@@ -473,6 +514,7 @@ static const struct {
 	[TAG_VIRUS] = { read_virus, true },
 	[TAG_TRAITS] = { read_traits, true },
 	[TAG_DETONATION] = { read_detonation, true },
+	[TAG_PARTS] = { read_parts, true },
 	[TAG_HOLDER] = { read_holder, true },
 };
 
@@ -587,7 +629,8 @@ put_virus(const struct verdict *verdict, struct buf *out)
 	buf_addf(out, "X-Hikyaku-Scan: %s; ",
 	    verdict_scan_name(verdict->virus));
 	smtp_put_one_line(out, verdict->virus_name, VERDICT_TEXT_MAX);
-	buf_add_cstr(out, "\r\n");
+	buf_add_cstr(out, verdict->parts_len != 0 ? "; removed\r\n" :
+	    "\r\n");
 }
 
 static void

@@ -5,7 +5,7 @@
  * the queue, is stored with the item, and header fields are rendered from it.
  *
  * On the wire: a version octet, then sections (tag, two octets of length,
- * contents). A reader passes over sections it does not know and over what
+ * contents); what decides comes first. A reader passes over sections it does not know and over what
  * stands behind the part of one that it knows: a newer writer may say more.
  *
  * Easy case.  { VERDICT_DELIVER } with spf=pass: deliver, add the field.
@@ -39,6 +39,8 @@
 #define VERDICT_ENGINES_MAX 4U
 #define VERDICT_ENGINE_NAME_MAX 32U
 #define VERDICT_SCORE_MAX 100U
+#define VERDICT_PARTS_MAX 16U
+#define VERDICT_PART_NAME_MAX 100U
 
 /* Stored and sent: never renumber. */
 enum verdict_action {
@@ -95,6 +97,12 @@ struct verdict_engine {
 	struct str name;	/* what was found; may be empty */
 };
 
+/* A part that must not be delivered. */
+struct verdict_part {
+	unsigned number;	/* in the message's summary */
+	struct str name;	/* what was found in it */
+};
+
 struct verdict {
 	enum verdict_action action;
 	enum verdict_holder holder;	/* of QUARANTINE */
@@ -116,6 +124,9 @@ struct verdict {
 	enum detonation_result detonation;
 	struct verdict_engine *engines;
 	size_t engines_len;
+	/* Not empty: all else may go its way when these are taken out. */
+	struct verdict_part *parts;
+	size_t parts_len;
 };
 
 /* Append at most VERDICT_OCTETS_MAX octets. Texts become one line of UTF-8. */

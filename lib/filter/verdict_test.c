@@ -32,6 +32,11 @@ static struct verdict_engine engines[] = {
 	    .name = TEXT("A\"b\"\xc3\xa4") },
 };
 
+static struct verdict_part parts[] = {
+	{ .number = 2, .name = TEXT("Eicar-Test") },
+	{ .number = 65535, .name = TEXT("") },
+};
+
 static const struct verdict refused = {
 	.action = VERDICT_REFUSE, .code = 550, .enhanced = TEXT("5.7.1"),
 	.text = TEXT("not from b.test"), .reason = TEXT("dmarc"),
@@ -40,6 +45,7 @@ static const struct verdict refused = {
 	.is_suspicious = true, .traits = odd, .traits_len = 4,
 	.is_detonated = true, .detonation = DETONATION_MALICIOUS,
 	.engines = engines, .engines_len = 2,
+	.parts = parts, .parts_len = 2,
 };
 
 static void
@@ -74,6 +80,11 @@ assert_same(const struct verdict *a, const struct verdict *b)
 		    b->engines[i].engine));
 		assert_true(str_eq(a->engines[i].kind, b->engines[i].kind));
 		assert_true(str_eq(a->engines[i].name, b->engines[i].name));
+	}
+	assert_int_equal(a->parts_len, b->parts_len);
+	for (i = 0; i < a->parts_len; i++) {
+		assert_int_equal(a->parts[i].number, b->parts[i].number);
+		assert_true(str_eq(a->parts[i].name, b->parts[i].name));
 	}
 	assert_int_equal(a->auth_len, b->auth_len);
 	for (i = 0; i < a->auth_len; i++) {
@@ -146,6 +157,17 @@ static const struct {
 	    TEXT("\1\1\0\5\6\0\0\0\0\6\0\6\1\1x\0\0\0"), 0 },
 	{ "a trait that is cut",
 	    TEXT("\1\1\0\5\6\0\0\0\0\6\0\5\1\1x\0\0"), ERR_SYNTAX },
+	{ "a part", TEXT("\1\1\0\5\0\0\0\0\0\7\0\4\0\1\1x"), 0 },
+	{ "a part that is cut", TEXT("\1\1\0\5\0\0\0\0\0\7\0\3\0\1\1"),
+	    ERR_SYNTAX },
+	{ "half a number", TEXT("\1\1\0\5\0\0\0\0\0\7\0\1\0"), ERR_SYNTAX },
+	{ "parts twice",
+	    TEXT("\1\1\0\5\0\0\0\0\0\7\0\3\0\1\0\7\0\3\0\1\0"),
+	    ERR_SYNTAX },
+	{ "17 parts", TEXT("\1\1\0\5\0\0\0\0\0\7\0\63"
+	    "\0\1\0\0\1\0\0\1\0\0\1\0\0\1\0\0\1\0"
+	    "\0\1\0\0\1\0\0\1\0\0\1\0\0\1\0\0\1\0"
+	    "\0\1\0\0\1\0\0\1\0\0\1\0\0\1\0"), ERR_SYNTAX },
 	{ "nothing", TEXT(""), ERR_SYNTAX },
 	{ "no action", TEXT("\1"), ERR_SYNTAX },
 	{ "another version", TEXT("\2\1\0\5\0\0\0\0\0"), ERR_SYNTAX },
@@ -315,7 +337,7 @@ test_fields(void **state)
 	verdict.virus_name = STR("Zip\r\nX: y");
 	verdict_put_fields(&verdict, STR("mx.test"), &out);
 	unfold(&out);
-	assert_string_equal(out.p, "X-Hikyaku-Scan: encrypted; Zip X: y");
+	assert_string_equal(out.p, "X-Hikyaku-Scan: encrypted; Zip X: y; removed");
 	buf_fini(&out);
 }
 

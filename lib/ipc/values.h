@@ -29,6 +29,7 @@ enum filter_flag {
 	FILTER_F_AUTHENTICATED = 1,	/* the client has logged in */
 	FILTER_F_DMARC_MARK = 2,	/* as DIR_F_DMARC_MARK */
 	FILTER_F_CONTENT_ONLY = 4,	/* who sent it is not looked at */
+	FILTER_F_WHOLE = 8,	/* no part can be taken out */
 };
 
 /* SCAN_MESSAGE, SCANNER_SCAN: the weightiest of all that was found */

@@ -437,3 +437,36 @@ smtp_add_unxtext(struct buf *out, struct str xtext)
 	buf_truncate(out, before);
 	return ERR_SYNTAX;
 }
+
+/* How many octets a well-formed UTF-8 character at p has; 0: it is none. */
+static size_t
+character_length(struct str s, size_t at)
+{
+	size_t len;
+
+	for (len = 2; len <= 4 && at + len <= s.len; len++)
+		if (str_is_utf8(str_sub(s, at, len)))
+			return len;
+	return 0;
+}
+
+void
+smtp_put_one_line(struct buf *out, struct str text, size_t max)
+{
+	size_t from = out->len, i = 0, len;
+	unsigned char c;
+
+	while (i < text.len) {
+		c = (unsigned char)text.p[i];
+		len = c < 0x80 ? 1 : character_length(text, i);
+		if (out->len - from + (len != 0 ? len : 1) > max)
+			break;
+		if (c < ' ' || c == 0x7f)
+			buf_add_char(out, ' ');
+		else if (len == 0)
+			buf_add_char(out, '?');
+		else
+			buf_add(out, text.p + i, len);
+		i += len != 0 ? len : 1;
+	}
+}

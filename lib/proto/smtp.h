@@ -101,4 +101,7 @@ void smtp_put_reply(struct buf *out, unsigned code, const char *enhanced,
 void smtp_put_line(struct buf *out, unsigned code, bool is_last,
     struct str text);
 
+/* Any text as one line of UTF-8 of at most max octets. */
+void smtp_put_one_line(struct buf *out, struct str text, size_t max);
+
 #endif

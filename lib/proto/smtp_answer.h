@@ -26,6 +26,7 @@
 #define PROTO_SMTP_ANSWER_H
 
 #include "base/buf.h"
+#include "proto/smtp.h"
 
 /* RFC 5321 section 4.5.3.1.5 says 512; servers say more. */
 #define SMTP_ANSWER_LINE_MAX 2048
@@ -60,9 +61,6 @@ enum smtp_answer_result smtp_answer_feed(struct smtp_answer *answer,
 /* "550 5.1.1 text of all lines" on one line of at most max octets. */
 void smtp_answer_put(const struct smtp_answer *answer, size_t max,
     struct buf *out);
-
-/* Any text as one line of UTF-8 of at most max octets. */
-void smtp_put_one_line(struct buf *out, struct str text, size_t max);
 
 /* ---- EHLO ---- */
 

@@ -3,6 +3,11 @@
  * judge: a sealed message before filterd, and what follows from the verdict.
  * Without a verdict in time the message is put off, or accepted unfiltered
  * where all its recipients' domains say so.
+ *
+ * A verdict that names infected parts is not the last word: they are taken
+ * out (replace.c), then filterd is asked again about the content that is
+ * left. What can still not go its way goes as a whole: it is refused, or
+ * quarantined as it came.
  */
 #include "smtpd/ingress/message_int.h"
 
@@ -43,19 +48,33 @@ unjudged(struct message *message, const char *why)
 
 /* The verdict as it goes on, and its header fields. */
 static void
-keep(struct message *message, struct str octets,
-    const struct verdict *verdict)
+keep(struct message *message, const struct verdict *verdict)
 {
 	struct session *session = message->session;
 	struct arena *arena = session->tx.arena;
-	struct buf fields;
+	struct buf buf;
 
-	buf_init(&fields, FIELDS_MAX);
-	verdict_put_fields(verdict, session->ingress->hostname, &fields);
-	if (!buf_failed(&fields))
-		message->fields = arena_str(arena, buf_str(&fields));
-	buf_fini(&fields);
-	message->verdict = arena_str(arena, octets);
+	buf_init(&buf, FIELDS_MAX);
+	verdict_put_fields(verdict, session->ingress->hostname, &buf);
+	if (!buf_failed(&buf))
+		message->fields = arena_str(arena, buf_str(&buf));
+	buf_reset(&buf);
+	verdict_encode(verdict, &buf);
+	message->verdict = arena_str(arena, buf_str(&buf));
+	buf_fini(&buf);
+}
+
+/* False: there is none that can be read. */
+static bool
+take_verdict(struct message *message, int code, struct ipc_in *in,
+    struct verdict *verdict_r, struct err *err)
+{
+	if (code != 0) {
+		(void)err_set(err, ERR_TEMP, "no verdict from filterd");
+		return false;
+	}
+	return verdict_decode(ipc_get_str(in), message->session->tx.arena,
+	    verdict_r, err) == 0;
 }
 
 /* The verdict lives in the transaction, which ends with the answer. */
@@ -71,39 +90,106 @@ say(struct message *message, const struct verdict *verdict)
 }
 
 static void
-on_judged(void *ctx, int code, struct ipc_in *in)
+act(struct message *message, const struct verdict *verdict)
 {
-	struct message *message = ctx;
 	struct session *session = message->session;
-	struct err err = ERR_INIT;
-	struct verdict verdict;
-	struct str octets;
 
-	if (!message_answered(message))
-		return;
-	if (code != 0) {
-		unjudged(message, "no verdict from filterd");
-		return;
-	}
-	octets = ipc_get_str(in);
-	if (verdict_decode(octets, session->tx.arena, &verdict, &err) != 0) {
-		unjudged(message, err_text(&err));
-		return;
-	}
-	switch (courses[verdict.action]) {
+	switch (courses[verdict->action]) {
 	case GO_ON:
-		keep(message, octets, &verdict);
+		keep(message, verdict);
 		message_filter(message);
 		break;
 	case DROP:
 		ev_info(session->ev, "smtp.message.discarded",
-		    EV_STR(reason, verdict.reason),
+		    EV_STR(reason, verdict->reason),
 		    EV_STR(sender, session->tx.sender));
 		message_answer(message, 250, "2.0.0", "accepted");
 		break;
 	case SAY:
-		say(message, &verdict);
+		say(message, verdict);
 		break;
+	}
+}
+
+static void
+on_judged(void *ctx, int code, struct ipc_in *in)
+{
+	struct message *message = ctx;
+	struct err err = ERR_INIT;
+	struct verdict verdict;
+
+	if (!message_answered(message))
+		return;
+	if (!take_verdict(message, code, in, &verdict, &err)) {
+		unjudged(message, err_text(&err));
+	} else if (verdict.parts_len != 0 &&
+	    courses[verdict.action] == GO_ON) {
+		message->judged = arena_new_of(message->session->tx.arena,
+		    struct verdict);
+		*message->judged = verdict;
+		message_replace(message);
+	} else {
+		act(message, &verdict);
+	}
+}
+
+/* It goes to the administrator as it came. */
+static void
+keep_original(struct message *message, struct str reason)
+{
+	struct verdict *judged = message->judged;
+
+	if (message->original.fd != -1) {
+		sealed_drop(message, &message->sealed);
+		message->sealed = message->original;
+		message->original = (struct sealed){ .fd = -1 };
+	}
+	judged->action = VERDICT_QUARANTINE;
+	judged->holder = VERDICT_H_ADMIN;
+	judged->reason = reason;
+	judged->parts_len = 0;
+	act(message, judged);
+}
+
+/* What is odd is odd about what is left; who sent it was said before. */
+static void
+act_on_rest(struct message *message, const struct verdict *rest)
+{
+	struct verdict *judged = message->judged;
+
+	if (judged->action == VERDICT_DETONATE ||
+	    rest->action == VERDICT_DETONATE)
+		judged->action = rest->action;
+	judged->is_suspicious = rest->is_suspicious;
+	judged->traits = rest->traits;
+	judged->traits_len = rest->traits_len;
+	act(message, judged);
+}
+
+/* An infected message is never accepted unfiltered. */
+static void
+on_judged_again(void *ctx, int code, struct ipc_in *in)
+{
+	struct message *message = ctx;
+	struct err err = ERR_INIT;
+	struct verdict verdict;
+
+	if (!message_answered(message))
+		return;
+	if (!take_verdict(message, code, in, &verdict, &err)) {
+		ev_warn(message->session->ev, "smtp.message.unjudged",
+		    EV_ERR(&err));
+		message_answer(message, 451, "4.7.1",
+		    "it cannot be judged now, try again later");
+	} else if (courses[verdict.action] != GO_ON) {
+		act(message, &verdict);
+	} else if (verdict.action == VERDICT_QUARANTINE) {
+		keep_original(message, verdict.reason);
+	} else if (message->original.fd != -1) {
+		act_on_rest(message, &verdict);
+	} else {
+		/* Its parts stay, so this cannot be. */
+		keep_original(message, STR("infected"));
 	}
 }
 
@@ -129,24 +215,20 @@ put_recipients(struct ipc_out *out, struct transaction *tx)
 	}
 }
 
-void
-message_judge(struct message *message)
+static void
+ask(struct message *message, uint64_t flags, ipc_done *on_reply)
 {
 	struct session *session = message->session;
 	const struct ingress *ingress = session->ingress;
 	struct ipc_out *out;
 	char id[32];
 
-	if (!ingress->has_filter) {
-		message_filter(message);
-		return;
-	}
 	(void)snprintf(id, sizeof(id), "%llx",
 	    (unsigned long long)session->id);
 	out = ipc_begin(message_link(message, "filterd"), FILTER_JUDGE);
 	ipc_put_u64(out, when_mono_ms() + ingress->filter_budget_ms);
-	ipc_put_u64(out, flags_of(session));
-	ipc_put_u64(out, message->blob_octets);
+	ipc_put_u64(out, flags_of(session) | flags);
+	ipc_put_u64(out, message->sealed.octets);
 	ipc_put_str(out, str_of(id));
 	ipc_put_str(out, str_of(session->seat.listener->protocol));
 	ipc_put_str(out, str_of(session->seat.listener->zone));
@@ -155,6 +237,22 @@ message_judge(struct message *message)
 	ipc_put_str(out, session->tx.sender);
 	put_recipients(out, &session->tx);
 	session_wait(session);
-	(void)ipc_call(out, message->read_fd, ingress->filter_budget_ms,
-	    on_judged, message);
+	(void)ipc_call(out, message->sealed.fd, ingress->filter_budget_ms,
+	    on_reply, message);
+}
+
+void
+message_judge(struct message *message)
+{
+	if (message->session->ingress->has_filter)
+		ask(message, 0, on_judged);
+	else
+		message_filter(message);
+}
+
+void
+message_judge_again(struct message *message)
+{
+	ask(message, FILTER_F_CONTENT_ONLY | FILTER_F_WHOLE,
+	    on_judged_again);
 }

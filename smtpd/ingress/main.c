@@ -4,6 +4,7 @@
  * file and holds no key.
  */
 #include "base/rand.h"
+#include "mail/charset.h"
 #include "smtpd/ingress/session.h"
 
 static void
@@ -47,6 +48,7 @@ static int
 prepare(struct child *child, struct err *err)
 {
 	(void)err;
+	charset_init();		/* for the names of attachments */
 	child->sandbox.user = "_hikyaku-smtpd";
 	child->sandbox.groups = SB_ACCEPT;
 	child->sandbox.files_max = 1024 + 4 * child_config_u64(child,

@@ -25,19 +25,12 @@ static void
 message_free(struct message *message)
 {
 	struct session *session = message->session;
-	struct ipc_out *out;
 
-	if (message->handle != 0) {
-		out = ipc_begin(message_link(message, "blobd"), BLOB_DROP);
-		ipc_put_u64(out, message->handle);
-		(void)ipc_send(out, -1);
-	}
+	sealed_drop(message, &message->sealed);
+	sealed_drop(message, &message->original);
 	if (message->write_fd != -1)
 		(void)close(message->write_fd);
-	if (message->read_fd != -1)
-		(void)close(message->read_fd);
 	hygiene_free(&message->hygiene);
-	scan_free(&message->scan);
 	buf_fini(&message->out);
 	session->message = NULL;
 	free(message);
@@ -119,15 +112,15 @@ on_sealed(void *ctx, int code, struct ipc_in *in)
 		message_answer(message, 451, "4.3.0", "try again later");
 		return;
 	}
-	message->blob_octets = ipc_get_u64(in);
+	message->sealed.octets = ipc_get_u64(in);
 	sha256 = ipc_get_str(in);
-	message->read_fd = ipc_take_fd(in);
-	if (sha256.len != sizeof(message->sha256) ||
-	    message->blob_octets != scan_size(message->scan)) {
+	message->sealed.fd = ipc_take_fd(in);
+	if (sha256.len != sizeof(message->sealed.sha256) ||
+	    message->sealed.octets != scan_size(message->sealed.scan)) {
 		message_answer(message, 451, "4.3.0", "try again later");
 		return;
 	}
-	memcpy(message->sha256, sha256.p, sha256.len);
+	memcpy(message->sealed.sha256, sha256.p, sha256.len);
 	message_judge(message);
 }
 
@@ -139,7 +132,7 @@ seal(struct message *message)
 
 	(void)close(message->write_fd);
 	message->write_fd = -1;
-	ipc_put_u64(out, message->handle);
+	ipc_put_u64(out, message->sealed.handle);
 	session_wait(message->session);
 	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_sealed, message);
 }
@@ -250,7 +243,7 @@ take_clean(void *ctx, const void *data, size_t len, struct err *err)
 	size_t n;
 	int rc = 0;
 
-	scan_feed(message->scan, data, len);
+	scan_feed(message->sealed.scan, data, len);
 	while (rc == 0 && len != 0) {
 		n = WRITE_OCTETS - message->out.len;
 		if (n > len)
@@ -423,7 +416,7 @@ on_created(void *ctx, int code, struct ipc_in *in)
 		return;
 	}
 	if (code == 0) {
-		message->handle = ipc_get_u64(in);
+		message->sealed.handle = ipc_get_u64(in);
 		message->write_fd = ipc_take_fd(in);
 	}
 	message->is_open = true;
@@ -447,13 +440,14 @@ message_new(struct session *session)
 	invariant(message != NULL);
 	message->session = session;
 	message->write_fd = -1;
-	message->read_fd = -1;
+	message->sealed.fd = -1;
+	message->original.fd = -1;
 	smtp_data_init(&message->data, session->tx.max_octets);
 	smtp_chunk_init(&message->chunk, session->tx.max_octets,
 	    (session->tx.flags & QUEUE_F_BINARY) != 0);
 	message->hygiene = hygiene_new(session->ingress->hostname,
 	    session->role == ROLE_SUBMISSION, take_clean, message);
-	message->scan = scan_new();
+	message->sealed.scan = scan_new();
 	buf_init(&message->out, WRITE_OCTETS);
 	session->message = message;
 	return message;

@@ -5,16 +5,12 @@
  */
 #include "smtpd/ingress/milters_int.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include "mail/view.h"
+#include "smtpd/ingress/rewrite.h"
 
 #define CHUNK_OCTETS 65535U
-#define STEP_OCTETS (256U << 10)
 #define FRONT_MAX 8192U
 #define FIELD_ROOM 65000U	/* of one field that is told */
-#define BLOB_DEADLINE_MS 60000
 
 static void next_slot(struct milters *milters);
 static void tell(struct milters *milters);
@@ -66,8 +62,8 @@ read_at(struct milters *milters, uint64_t at, void *data, size_t len,
     size_t *len_r)
 {
 	struct message *message = milters->message;
-	struct mail_view view = mail_view_of_fd(STR_NONE, message->read_fd,
-	    message->blob_octets);
+	struct mail_view view = mail_view_of_fd(STR_NONE, message->sealed.fd,
+	    message->sealed.octets);
 
 	return mail_view_read(&view, at, data, len, len_r, NULL);
 }
@@ -282,203 +278,40 @@ tell(struct milters *milters)
 
 /* ---- a new blob ---- */
 
-struct milter_rewrite {
-	struct milters *milters;
-	struct milter_header header;
-	uint64_t handle;
-	int write_fd;
-	struct scan *scan;
-	uint64_t at;		/* of the old body */
-};
-
 static void
-rewrite_free(struct milters *milters)
-{
-	struct milter_rewrite *rewrite = milters->rewrite;
-	struct ipc_out *out;
-
-	if (rewrite == NULL)
-		return;
-	if (rewrite->handle != 0) {
-		out = ipc_begin(message_link(milters->message, "blobd"),
-		    BLOB_DROP);
-		ipc_put_u64(out, rewrite->handle);
-		(void)ipc_send(out, -1);
-	}
-	if (rewrite->write_fd != -1)
-		(void)close(rewrite->write_fd);
-	scan_free(&rewrite->scan);
-	free(rewrite);
-	milters->rewrite = NULL;
-}
-
-static void
-rewrite_failed(struct milters *milters, bool is_full)
-{
-	rewrite_free(milters);
-	turn_end(milters);
-	fail(milters, is_full ? 452 : 451, is_full ? "the disk is full" :
-	    "try again later");
-}
-
-static bool
-rewrite_put(struct milter_rewrite *rewrite, struct str s)
-{
-	ssize_t n;
-
-	scan_feed(rewrite->scan, s.p, s.len);
-	while (s.len != 0) {
-		n = write(rewrite->write_fd, s.p, s.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return false;
-		s = str_sub(s, (size_t)n, s.len);
-	}
-	return true;
-}
-
-static void
-on_resealed(void *ctx, int code, struct ipc_in *in)
+on_rewritten(void *ctx, int code)
 {
 	struct milters *milters = ctx;
-	struct milter_rewrite *rewrite = milters->rewrite;
-	struct message *message = milters->message;
-	struct str sha256;
-	uint64_t octets, old;
-	struct scan *scan;
-	int fd;
 
 	if (code != 0) {
-		rewrite_failed(milters, false);
+		turn_end(milters);
+		fail(milters, code == ERR_LIMIT ? 452 : 451,
+		    code == ERR_LIMIT ? "the disk is full" :
+		    "try again later");
 		return;
 	}
-	octets = ipc_get_u64(in);
-	sha256 = ipc_get_str(in);
-	fd = ipc_take_fd(in);
-	if (sha256.len != sizeof(message->sha256) ||
-	    octets != scan_size(rewrite->scan)) {
-		(void)close(fd);
-		rewrite_failed(milters, false);
-		return;
-	}
-	memcpy(message->sha256, sha256.p, sha256.len);
-	message->blob_octets = octets;
-	(void)close(message->read_fd);
-	message->read_fd = fd;
-	message->front = STR("");
-	scan = message->scan;
-	message->scan = rewrite->scan;
-	rewrite->scan = scan;
-	old = message->handle;
-	message->handle = rewrite->handle;
-	rewrite->handle = old;		/* dropped with it */
-	rewrite_free(milters);
+	milters->message->front = STR("");
 	turn_next(milters);
-}
-
-static void
-reseal(struct milters *milters)
-{
-	struct milter_rewrite *rewrite = milters->rewrite;
-	struct ipc_out *out = ipc_begin(message_link(milters->message,
-	    "blobd"), BLOB_SEAL);
-
-	(void)close(rewrite->write_fd);
-	rewrite->write_fd = -1;
-	ipc_put_u64(out, rewrite->handle);
-	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_resealed, milters);
-}
-
-/* The old body, a part at a time. */
-static void
-on_turn(void *arg)
-{
-	struct milters *milters = arg;
-	struct milter_rewrite *rewrite = milters->rewrite;
-	static char part[CHUNK_OCTETS];
-	size_t total = 0, len = 1;
-
-	while (total < STEP_OCTETS && len != 0) {
-		if (read_at(milters, rewrite->at, part, sizeof(part),
-		    &len) != 0 || !rewrite_put(rewrite, str_make(part,
-		    len))) {
-			rewrite_failed(milters, errno == ENOSPC ||
-			    errno == EDQUOT);
-			return;
-		}
-		rewrite->at += len;
-		total += len;
-	}
-	if (len != 0)
-		loop_timer_start(&milters->turn, 0);
-	else
-		reseal(milters);
-}
-
-static bool
-rewrite_header(struct milter_rewrite *rewrite)
-{
-	struct milter_piece *piece, *tmp;
-
-	list_each(piece, tmp, &rewrite->header.pieces, struct milter_piece,
-	    node)
-		if (!rewrite_put(rewrite, piece->raw))
-			return false;
-	return rewrite_put(rewrite, STR("\r\n"));
-}
-
-static void
-on_recreated(void *ctx, int code, struct ipc_in *in)
-{
-	struct milters *milters = ctx;
-	struct milter_rewrite *rewrite = milters->rewrite;
-	bool is_good;
-
-	if (code != 0) {
-		rewrite_failed(milters, code == ERR_LIMIT);
-		return;
-	}
-	rewrite->handle = ipc_get_u64(in);
-	rewrite->write_fd = ipc_take_fd(in);
-	is_good = rewrite_header(rewrite);
-	if (is_good && milters->edits.has_body)
-		is_good = rewrite_put(rewrite,
-		    buf_str(&milters->edits.body)) &&
-		    (!milters->edits.ends_with_cr ||
-		    rewrite_put(rewrite, STR("\n")));
-	if (!is_good)
-		rewrite_failed(milters, errno == ENOSPC || errno == EDQUOT);
-	else if (milters->edits.has_body)
-		reseal(milters);
-	else
-		on_turn(milters);
 }
 
 static void
 rewrite_begin(struct milters *milters, const struct milter_header *header,
     size_t body_at)
 {
-	struct milter_rewrite *rewrite = calloc(1, sizeof(*rewrite));
-	struct ipc_out *out = ipc_begin(message_link(milters->message,
-	    "blobd"), BLOB_CREATE);
+	struct rewrite *rewrite = rewrite_new(milters->message);
+	struct milter_piece *piece, *tmp;
 
-	invariant(rewrite != NULL);
-	milters->rewrite = rewrite;
-	rewrite->milters = milters;
-	rewrite->header.pieces = header->pieces;
-	/* The list's head has moved. */
-	if (list_is_empty(&header->pieces)) {
-		list_init(&rewrite->header.pieces);
+	list_each(piece, tmp, &header->pieces, struct milter_piece, node)
+		rewrite_text(rewrite, piece->raw);
+	rewrite_text(rewrite, STR("\r\n"));
+	if (!milters->edits.has_body) {
+		rewrite_range(rewrite, body_at, REWRITE_REST);
 	} else {
-		rewrite->header.pieces.next->prev = &rewrite->header.pieces;
-		rewrite->header.pieces.prev->next = &rewrite->header.pieces;
+		rewrite_text(rewrite, buf_str(&milters->edits.body));
+		if (milters->edits.ends_with_cr)
+			rewrite_text(rewrite, STR("\n"));
 	}
-	rewrite->write_fd = -1;
-	rewrite->scan = scan_new();
-	rewrite->at = body_at;
-	ipc_put_u64(out, milters->message->blob_octets);
-	(void)ipc_call(out, -1, BLOB_DEADLINE_MS, on_recreated, milters);
+	rewrite_run(rewrite, NULL, on_rewritten, milters);
 }
 
 /* ---- the end of a slot's turn ---- */
@@ -642,7 +475,7 @@ apply(struct milters *milters)
 	/* Behind the empty line, if there is one. */
 	body_at = block.len;
 	end = STR("\r\n");
-	if (body_at + end.len <= message->blob_octets)
+	if (body_at + end.len <= message->sealed.octets)
 		body_at += end.len;
 	rewrite_begin(milters, &header, body_at);
 }
@@ -667,7 +500,7 @@ on_end_answer(void *ctx, const struct milter_answer *answer)
 		if (!milters_take(slot, answer))
 			refused(milters);
 		else if (milters->has_too_much)
-			rewrite_failed(milters, false);
+			on_rewritten(milters, ERR_TEMP);
 		else if (milters->is_discarded)
 			turn_next(milters);
 		else
@@ -713,17 +546,4 @@ milters_message(struct milters *milters, struct message *message,
 	else
 		milters_ask(milters, MILTER_E_DATA, STR("<>"), on_data,
 		    milters);
-}
-
-void
-milter_message_init(struct milters *milters)
-{
-	loop_timer_init(&milters->turn,
-	    milters->session->ingress->child->loop, on_turn, milters);
-}
-
-void
-milter_message_fini(struct milters *milters)
-{
-	loop_timer_fini(&milters->turn);
 }

@@ -553,7 +553,6 @@ milters_new(struct session *session)
 	milters = calloc(1, sizeof(*milters));
 	invariant(milters != NULL);
 	milters->session = session;
-	milter_message_init(milters);
 	while (rest.p != NULL && milters->slots_len < MILTERS_MAX) {
 		word = str_cut(rest, ' ', &rest);
 		add_slot(milters, word);
@@ -570,7 +569,6 @@ milters_free(struct milters **milters)
 		return;
 	for (i = 0; i < (*milters)->slots_len; i++)
 		milter_free(&(*milters)->slots[i].milter);
-	milter_message_fini(*milters);
 	free(*milters);
 	*milters = NULL;
 }

@@ -43,8 +43,6 @@ struct milters {
 	bool skips_body;
 	uint64_t body_at;
 	struct milter_edits edits;
-	struct milter_rewrite *rewrite;
-	struct loop_timer turn;
 	bool has_too_much;	/* edits over the limits */
 	bool has_data;		/* DATA was asked about */
 	milters_done *message_done;
@@ -62,9 +60,6 @@ bool milters_absent(struct milter_slot *slot);
 bool milters_is_in(const struct milter_slot *slot);
 
 void milters_put_macros(struct milter_slot *slot, enum milter_event event);
-
-void milter_message_init(struct milters *milters);
-void milter_message_fini(struct milters *milters);
 
 /* All are through, or one has refused. */
 void milters_end(struct milters *milters);

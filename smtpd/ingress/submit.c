@@ -11,6 +11,17 @@
 #define ENVELOPE_OVERHEAD 1024		/* numbers, tags, lengths */
 #define TRACE_MAX 24576
 
+/* False: the client has heard why it is not. */
+static bool
+is_submitted(struct message *message, int code)
+{
+	if (code == ERR_LIMIT)
+		message_answer(message, 452, "4.3.1", "the disk is full");
+	else if (code != 0)
+		message_answer(message, 451, "4.3.0", "try again later");
+	return code == 0;
+}
+
 static void
 on_submitted(void *ctx, int code, struct ipc_in *in)
 {
@@ -18,21 +29,14 @@ on_submitted(void *ctx, int code, struct ipc_in *in)
 	char text[64];
 	uint64_t id;
 
-	if (!message_answered(message))
+	if (!message_answered(message) || !is_submitted(message, code))
 		return;
-	if (code == ERR_LIMIT) {
-		message_answer(message, 452, "4.3.1", "the disk is full");
-	} else if (code != 0) {
-		message_answer(message, 451, "4.3.0", "try again later");
-	} else {
-		id = ipc_get_u64(in);
-		ev_info(message->session->ev, "smtp.message.accepted",
-		    EV_U64(queue_id, id),
-		    EV_U64(size, message->blob_octets));
-		(void)snprintf(text, sizeof(text), "queued as %llu",
-		    (unsigned long long)id);
-		message_answer(message, 250, "2.0.0", text);
-	}
+	id = ipc_get_u64(in);
+	ev_info(message->session->ev, "smtp.message.accepted",
+	    EV_U64(queue_id, id), EV_U64(size, message->sealed.octets));
+	(void)snprintf(text, sizeof(text), "queued as %llu",
+	    (unsigned long long)id);
+	message_answer(message, 250, "2.0.0", text);
 }
 
 static size_t
@@ -41,20 +45,32 @@ rcpt_room(const struct recipient *rcpt)
 	return rcpt->address.len + rcpt->orcpt.len + RCPT_OVERHEAD;
 }
 
+/* One of the two items that a message may become. */
+struct item {
+	struct message *message;
+	struct sealed *sealed;
+	struct str verdict;
+	struct str front;
+	bool is_original;	/* for the administrator: no report is due */
+	uint64_t tx_id;
+};
+
 static void
-put_rcpt(struct ipc_out *out, const struct recipient *rcpt)
+put_rcpt(const struct item *item, struct ipc_out *out,
+    const struct recipient *rcpt)
 {
 	ipc_put_str(out, rcpt->address);
-	ipc_put_u64(out, rcpt->notify);
+	ipc_put_u64(out, item->is_original ? (uint64_t)QUEUE_N_NEVER :
+	    rcpt->notify);
 	ipc_put_str(out, rcpt->orcpt);
 }
 
 /* Recipients that do not fit beside the rest go ahead in frames of their
  * own. Returns the first that is left. */
 static struct list *
-send_rcpts_ahead(struct message *message, uint64_t tx_id, size_t room)
+send_rcpts_ahead(const struct item *item, size_t room)
 {
-	struct transaction *tx = &message->session->tx;
+	struct transaction *tx = &item->message->session->tx;
 	struct list *node, *left = tx->recipients.next;
 	struct ipc_out *out = NULL;
 	struct recipient *rcpt;
@@ -63,13 +79,14 @@ send_rcpts_ahead(struct message *message, uint64_t tx_id, size_t room)
 	for (node = left; node != &tx->recipients; node = node->next)
 		need += rcpt_room(list_entry(node, struct recipient, node));
 	while (need > room && left != &tx->recipients) {
-		out = ipc_begin(message_link(message, "queued"), QUEUE_RCPTS);
-		ipc_put_u64(out, tx_id);
+		out = ipc_begin(message_link(item->message, "queued"),
+		    QUEUE_RCPTS);
+		ipc_put_u64(out, item->tx_id);
 		for (; left != &tx->recipients; left = left->next) {
 			rcpt = list_entry(left, struct recipient, node);
 			if (ipc_room(out) < rcpt_room(rcpt))
 				break;
-			put_rcpt(out, rcpt);
+			put_rcpt(item, out, rcpt);
 			need -= rcpt_room(rcpt);
 		}
 		(void)ipc_send(out, -1);
@@ -115,59 +132,122 @@ put_trace(struct message *message, struct buf *trace)
 		    session->ingress->hostname);
 }
 
-void
-message_submit(struct message *message)
+static uint64_t
+flags_of(const struct message *message)
 {
+	const struct session *session = message->session;
+	uint64_t flags = session->tx.flags |
+	    (session->account != 0 ? QUEUE_F_SUBMISSION : 0U);
+
+	/* RFC 8689 section 4: REQUIRETLS is stronger than the field. */
+	if (hygiene_notes(message->hygiene)->has_tls_optional &&
+	    (flags & QUEUE_F_REQUIRETLS) == 0)
+		flags |= QUEUE_F_TLS_OPTIONAL;
+	return flags;
+}
+
+static void
+submit(struct item *item, ipc_done *on_reply)
+{
+	struct message *message = item->message;
 	struct session *session = message->session;
-	uint64_t tx_id = ++session->ingress->next_tx;
 	struct list *left;
 	struct buf trace, summary;
 	struct ipc_out *out;
-	uint64_t flags;
 	size_t others;
 
+	item->tx_id = ++session->ingress->next_tx;
 	buf_init(&trace, TRACE_MAX);
 	buf_init(&summary, IPC_PAYLOAD_MAX);
 	/* RFC 8601 section 5: above our own Received. */
 	buf_add_str(&trace, message->fields);
 	put_trace(message, &trace);
-	buf_add_str(&trace, message->front);
-	others = trace.len + message->verdict.len + session->tx.sender.len +
+	buf_add_str(&trace, item->front);
+	others = trace.len + item->verdict.len + session->tx.sender.len +
 	    session->tx.envid.len + ENVELOPE_OVERHEAD;
 	/* A summary that does not fit is made by the account process. */
-	if (summary_encode(scan_end(message->scan), &summary) != 0 ||
+	if (summary_encode(sealed_summary(item->sealed), &summary) != 0 ||
 	    summary.len > IPC_PAYLOAD_MAX - others)
 		buf_reset(&summary);
-	left = send_rcpts_ahead(message, tx_id, IPC_PAYLOAD_MAX - others -
+	left = send_rcpts_ahead(item, IPC_PAYLOAD_MAX - others -
 	    summary.len);
-	flags = session->tx.flags |
-	    (session->account != 0 ? QUEUE_F_SUBMISSION : 0U);
-	/* RFC 8689 section 4: REQUIRETLS is stronger than the field. */
-	if (hygiene_notes(message->hygiene)->has_tls_optional &&
-	    (flags & QUEUE_F_REQUIRETLS) == 0)
-		flags |= QUEUE_F_TLS_OPTIONAL;
 	out = ipc_begin(message_link(message, "queued"), QUEUE_SUBMIT);
-	ipc_put_u64(out, tx_id);
-	ipc_put_str(out, STR(""));
+	ipc_put_u64(out, item->tx_id);
+	ipc_put_str(out, STR(""));	/* no key: a resend is a new message */
 	ipc_put_str(out, session->tx.sender);
 	ipc_put_u64(out, session->account);
-	ipc_put_u64(out, flags);
+	ipc_put_u64(out, flags_of(message));
 	ipc_put_str(out, session->tx.envid);
-	ipc_put_u64(out, session->tx.hold_until_s);
+	ipc_put_u64(out, item->is_original ? 0 : session->tx.hold_until_s);
 	ipc_put_str(out, buf_str(&trace));
-	ipc_put_str(out, message->verdict);
+	ipc_put_str(out, item->verdict);
 	ipc_put_str(out, buf_str(&summary));
-	ipc_put_u64(out, message->blob_octets);
-	ipc_put_str(out, str_make(message->sha256, 32));
+	ipc_put_u64(out, item->sealed->octets);
+	ipc_put_str(out, str_make(item->sealed->sha256, 32));
 	ipc_put_str(out, conn_remote(session->conn));
 	ipc_put_u64(out, session->tx.recipients_len);
 	for (; left != &session->tx.recipients; left = left->next)
-		put_rcpt(out, list_entry(left, struct recipient, node));
+		put_rcpt(item, out, list_entry(left, struct recipient,
+		    node));
 	session_wait(session);
-	(void)ipc_call(out, message->read_fd, SUBMIT_DEADLINE_MS,
-	    on_submitted, message);
+	(void)ipc_call(out, item->sealed->fd, SUBMIT_DEADLINE_MS, on_reply,
+	    message);
 	buf_fini(&trace);
 	buf_fini(&summary);
+}
+
+static void
+submit_message(struct message *message)
+{
+	struct item item = { .message = message, .sealed = &message->sealed,
+	    .verdict = message->verdict, .front = message->front };
+
+	submit(&item, on_submitted);
+}
+
+static void
+on_original_submitted(void *ctx, int code, struct ipc_in *in)
+{
+	struct message *message = ctx;
+
+	if (!message_answered(message))
+		return;
+	if (!is_submitted(message, code))
+		return;
+	ev_info(message->session->ev, "smtp.message.original",
+	    EV_U64(queue_id, ipc_get_u64(in)));
+	sealed_drop(message, &message->original);
+	submit_message(message);
+}
+
+/* What infected parts were taken out of goes to the administrator, first:
+ * with a message that is accepted its original is kept. */
+static void
+submit_original(struct message *message)
+{
+	struct verdict verdict = *message->judged;
+	struct item item = { .message = message,
+	    .sealed = &message->original, .is_original = true };
+	struct buf buf;
+
+	verdict.action = VERDICT_QUARANTINE;
+	verdict.holder = VERDICT_H_ADMIN;
+	verdict.reason = arena_printf(message->session->tx.arena,
+	    "infected: %.*s", STR_FMT(verdict.virus_name));
+	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
+	verdict_encode(&verdict, &buf);
+	item.verdict = buf_str(&buf);
+	submit(&item, on_original_submitted);
+	buf_fini(&buf);
+}
+
+void
+message_submit(struct message *message)
+{
+	if (message->original.fd != -1)
+		submit_original(message);
+	else
+		submit_message(message);
 }
 
 /* ---- mail filters ---- */

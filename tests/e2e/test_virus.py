@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Malicious content, in and out, through a running instance; and scanners that hang or end."""
+import base64
 import email.message
 import functools
 import hashlib
@@ -17,7 +18,7 @@ import zipfile
 import pytest
 
 from instance import Instance
-from test_filter import find, send
+from test_filter import find, imap, send
 
 EICAR = (r"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-" + "ANTIVIRUS-TEST-FILE!$H+H*").encode()
 FILES = pathlib.Path("/usr/share/clamav-testfiles")
@@ -43,7 +44,8 @@ def fresh(tmp_path_factory):
 @pytest.fixture(scope="module")
 def hk(fresh):
     instance = Instance(config={"clamav_signatures": str(fresh), "scan_time": f"{SCAN_S}s", "filter_budget": "8s", "rate_connections": "100000",
-                                "rate_messages": "100000"}).start()
+                                "rate_messages": "100000",
+                                "account_messages_hour": "100000", "account_recipients_day": "100000"}).start()
     try:
         instance.domain()
         for address in ("alice@example.test", "bob@example.test"):
@@ -90,6 +92,11 @@ def submit(hk, data):
         return code, text.decode()
 
 
+def outgoing(hk, data):
+    """Our user sends it: nothing is replaced there."""
+    return submit(hk, data.replace(b"From: a@remote.test", b"From: alice@example.test"))
+
+
 INFECTED = {
     "body": message("body", body=EICAR.decode() + "\n"),
     "attachment": message("attachment", ("x.com", EICAR)),
@@ -100,14 +107,37 @@ INFECTED = {
 }
 
 
+def last_refusal(hk, seconds=10):
+    """What filterd has logged last of what it refuses (the log is written beside the dialogue)."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        entry = hk.events("filter.message.judged")[-1]
+        if entry["status"] == "refuse":
+            return entry
+        time.sleep(0.05)
+    raise AssertionError("nothing was refused")
+
+
 @pytest.mark.parametrize("name", INFECTED)
-def test_infected_is_refused(hk, name):
-    code, text = send(hk, INFECTED[name], "a@remote.test")
+def test_infected_goes_nowhere(hk, name):
+    """Out: refused in the dialogue. In: refused for its body, without its attachments otherwise."""
+    code, text = outgoing(hk, INFECTED[name])
     assert code == 554 and text.startswith("5.7.1 ") and "Eicar" in text, (code, text)
-    assert submit(hk, INFECTED[name].replace(b"From: a@remote.test", b"From: alice@example.test"))[0] == 554
-    assert hk.cli_json("queue", "list") == []
-    entry = hk.events("filter.message.judged")[-1]
-    assert entry["status"] == "refuse" and entry["reason"] == "infected" and "Eicar" in entry["virus"]
+    entry = last_refusal(hk)
+    assert entry["reason"].startswith("infected: ") and "Eicar" in entry["virus"]
+    code, text = send(hk, INFECTED[name], "a@remote.test")
+    if name == "body":
+        assert code == 554 and text.startswith("5.7.1 ") and "Eicar" in text, (code, text)
+        return
+    assert code == 250
+    msg = find(hk, name)
+    assert msg["X-Hikyaku-Scan"].startswith("infected; ") and msg["X-Hikyaku-Scan"].endswith("; removed")
+    assert EICAR not in msg.as_bytes() and base64.b64encode(EICAR)[:40] not in msg.as_bytes()
+
+
+def notice(part):
+    assert part.get_content_type() == "text/plain"
+    return part.get_payload(decode=True).decode()
 
 
 def test_in_a_message_in_a_message(hk):
@@ -115,7 +145,69 @@ def test_in_a_message_in_a_message(hk):
     for n in range(4):
         outer = (f"From: a@remote.test\r\nSubject: nested-{n}\r\nMIME-Version: 1.0\r\n"
                  "Content-Type: message/rfc822\r\n\r\n").encode() + outer
-    assert send(hk, outer, "a@remote.test")[0] == 554
+    assert send(hk, outer, "a@remote.test")[0] == 250
+    parts = list(find(hk, "nested-3").walk())
+    assert [p.get_content_type() for p in parts[-3:]] == ["multipart/mixed", "text/plain", "text/plain"]
+    assert "x.zip" in notice(parts[-1])
+
+
+def test_the_rest_stays_octet_for_octet(hk):
+    """Also where it is odd: no final boundary, 8-bit, odd cases, the infected part in the middle, twice."""
+    infected = base64.encodebytes(packed(("x.com", EICAR))).replace(b"\n", b"\r\n")
+    head = (b"From: a@remote.test\r\nsubject:  the-rest\r\nMIME-Version: 1.0\r\nX-Odd:a\r\n\tb\r\n"
+            b"Content-type: MULTIPART/mixed;\r\n boundary=\"=_x\"\r\n\r\npreamble\r\n--=_x\r\n"
+            b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + "日本語 \r\n\r\n".encode())
+    part = (b'Content-Type: application/zip; name="=?UTF-8?B?6KuL5rGC5pu4LnppcA==?="\r\n'
+            b"Content-Transfer-Encoding: base64\r\n\r\n" + infected)
+    middle = b"\r\n--=_x\r\nX-Other: y\r\n\r\nmiddle\r\n--=_x  \r\n"
+    tail = b"--=_x\r\nContent-Type: text/html\r\n\r\n<p>end\r\n"
+    assert send(hk, head + b"--=_x\r\n" + part + middle + part + tail, "a@remote.test")[0] == 250
+    msg = find(hk, "the-rest")
+    raw = fetch_raw(hk, "the-rest")
+    first, rest = raw.split(b"Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: inline\r\n", 1)
+    assert first.endswith(head + b"--=_x\r\n")
+    between, last = rest.split(b"Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: inline\r\n", 1)
+    assert between.endswith(middle) and last.endswith(b"\r\n" + tail)
+    assert "請求書.zip" in notice(msg.get_payload()[1]) and "ウイルス" in notice(msg.get_payload()[1])
+
+
+def fetch_raw(hk, subject):
+    m = imap(hk, "alice@example.test")
+    assert m.select("INBOX", readonly=True)[0] == "OK"
+    number = m.search(None, "SUBJECT", f'"{subject}"')[1][0].split()[0]
+    raw = m.fetch(number, "(BODY.PEEK[])")[1][0][1]
+    m.logout()
+    return raw
+
+
+def test_nothing_but_an_attachment(hk):
+    data = (b"From: a@remote.test\r\nSubject: alone\r\nMIME-Version: 1.0\r\nContent-Type: application/zip\r\n"
+            b"Content-Transfer-Encoding: base64\r\nMessage-ID: <alone@remote.test>\r\n\r\n"
+            + base64.encodebytes(packed(("x.com", EICAR))).replace(b"\n", b"\r\n"))
+    assert send(hk, data, "a@remote.test")[0] == 250
+    msg = find(hk, "alone")
+    assert msg["Message-ID"] == "<alone@remote.test>" and msg.get_all("Content-Type") == ["text/plain; charset=utf-8"]
+    assert "Eicar" in notice(msg)
+
+
+def test_notice_in_the_languages_of_all(hk):
+    assert hk.cli("account", "set", "bob@example.test", "--language", "en").returncode == 0
+    data = message("languages", ("x.zip", packed(("x.com", EICAR))))
+    with smtplib.SMTP("localhost", hk.port("smtp"), timeout=60) as smtp:
+        smtp.ehlo("remote.test")
+        smtp.sendmail("a@remote.test", ["alice@example.test", "bob@example.test"], data)
+        smtp.sendmail("a@remote.test", ["bob@example.test"], data.replace(b"languages", b"english"))
+    text = notice(find(hk, "languages").get_payload()[1])
+    assert "ウイルス" in text and "was removed" in text
+    text = notice(find(hk, "english", "bob@example.test").get_payload()[1])
+    assert "ウイルス" not in text and "was removed" in text
+
+
+def test_body_and_attachment(hk):
+    """What is left when the attachment is out is looked at again."""
+    code, text = send(hk, message("both", ("x.zip", packed(("x.com", EICAR))), body=EICAR.decode() + "\n"),
+                      "a@remote.test")
+    assert code == 554 and "Eicar" in text
 
 
 def test_password_is_not_clean(hk):
@@ -159,11 +251,11 @@ def test_signatures_are_reloaded_without_a_gap(hk):
     deadline = time.monotonic() + 60
     while len(hk.events("scan.signatures.ready")) == ready:
         assert send(hk, message("meanwhile"), "a@remote.test")[0] == 250
-        assert send(hk, INFECTED["zip"], "a@remote.test")[0] == 554
+        assert outgoing(hk, INFECTED["zip"])[0] == 554
         assert time.monotonic() < deadline
     missed = []
     for name in CONTAINERS:
-        code, text = send(hk, message(f"container-{name}", (name, (FILES / name).read_bytes())), "a@remote.test")
+        code, text = outgoing(hk, message(f"container-{name}", (name, (FILES / name).read_bytes())))
         if code != 554 or "Container.Opened" not in text:
             missed.append((name, code, text))
     assert missed == []
@@ -175,11 +267,11 @@ def test_worthless_signatures_are_not_used(hk):
     path.write_text("this is no signature\n")
     deadline = time.monotonic() + 60
     while not hk.events("scan.signatures.refused"):
-        assert send(hk, INFECTED["zip"], "a@remote.test")[0] == 554
+        assert outgoing(hk, INFECTED["zip"])[0] == 554
         time.sleep(0.2)
         assert time.monotonic() < deadline
     path.unlink()
-    assert send(hk, INFECTED["zip"], "a@remote.test")[0] == 554
+    assert outgoing(hk, INFECTED["zip"])[0] == 554
     # They are what the test is about.
     log = hk.dir / "log/hikyaku.log"
     log.write_text("".join(line for line in log.read_text().splitlines(True) if "process.alert" not in line))
@@ -205,7 +297,7 @@ def test_freshclam(hk, fresh, tmp_path):
     assert (fresh / "fresh.ndb").exists(), done.stdout + done.stderr
     deadline = time.monotonic() + 60
     while True:
-        code, text = send(hk, message("fetched", ("a.bin", mark)), "a@remote.test")
+        code, text = outgoing(hk, message("fetched", ("a.bin", mark)))
         if code == 554:
             break
         assert time.monotonic() < deadline
@@ -237,7 +329,7 @@ def test_scanner_that_hangs(hk):
 def test_scanners_that_end(hk):
     for pid in workers(hk):
         os.kill(pid, signal.SIGKILL)
-    assert send(hk, INFECTED["zip"], "a@remote.test")[0] == 554
+    assert outgoing(hk, INFECTED["zip"])[0] == 554
     assert send(hk, message("after-kill"), "a@remote.test")[0] == 250
     assert find(hk, "after-kill")["X-Hikyaku-Scan"] is None
 
