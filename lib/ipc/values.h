@@ -83,6 +83,15 @@ enum queue_flag {
 	QUEUE_F_TLS_OPTIONAL = 256,	/* "TLS-Required: No" (RFC 8689) */
 };
 
+/* QUEUE_FOUND: what became of an infected message. */
+enum queue_found {
+	QUEUE_V_REFUSED = 0,	/* incoming, in the dialogue */
+	QUEUE_V_QUARANTINED = 1,	/* incoming */
+	QUEUE_V_REPLACED = 2,	/* incoming: delivered without its attachment */
+	QUEUE_V_OUT = 3,	/* an account's, refused in the dialogue */
+	QUEUE_V_KINDS
+};
+
 /* NOTIFY of a recipient (RFC 3461 section 4.1), a mask; 0: not given. */
 enum queue_notify {
 	QUEUE_N_NEVER = 1,

@@ -77,6 +77,31 @@ take_verdict(struct message *message, int code, struct ipc_in *in,
 	    verdict_r, err) == 0;
 }
 
+/* What was found in it is told by mail as well. */
+static void
+tell(struct message *message, const struct verdict *verdict)
+{
+	struct session *session = message->session;
+	struct recipient *rcpt, *tmp;
+	struct ipc_out *out;
+
+	if (verdict->action != VERDICT_REFUSE || !verdict->is_scanned ||
+	    verdict->virus != SCAN_INFECTED)
+		return;
+	out = ipc_begin(message_link(message, "queued"), QUEUE_FOUND);
+	ipc_put_u64(out, session->account != 0 ? QUEUE_V_OUT :
+	    QUEUE_V_REFUSED);
+	ipc_put_str(out, session->tx.sender);
+	ipc_put_str(out, verdict->virus_name);
+	list_each(rcpt, tmp, &session->tx.recipients, struct recipient,
+	    node) {
+		if (ipc_room(out) < rcpt->address.len + RCPT_OVERHEAD)
+			break;
+		ipc_put_str(out, rcpt->address);
+	}
+	(void)ipc_send(out, -1);
+}
+
 /* The verdict lives in the transaction, which ends with the answer. */
 static void
 say(struct message *message, const struct verdict *verdict)
@@ -106,6 +131,7 @@ act(struct message *message, const struct verdict *verdict)
 		message_answer(message, 250, "2.0.0", "accepted");
 		break;
 	case SAY:
+		tell(message, verdict);
 		say(message, verdict);
 		break;
 	}

@@ -139,6 +139,7 @@ on_committed(void *ctx, int code)
 	out = ipc_reply_begin(sub->req);
 	ipc_put_u64(out, sub->item.id);
 	ipc_reply_end(out, -1);
+	found_item(sub->env->found, &sub->item);
 	schedule_accept(sub->env->schedule, sub->arena, &sub->item,
 	    sub->blob_fd);
 }

@@ -13,6 +13,7 @@
 #ifndef QUEUE_ACCEPT_H
 #define QUEUE_ACCEPT_H
 
+#include "smtpd/queue/found.h"
 #include "smtpd/queue/schedule.h"
 
 struct acceptor;
@@ -21,6 +22,7 @@ struct accept_env {
 	struct queue_store *store;
 	struct ipc_link *blobs;
 	struct schedule *schedule;
+	struct found *found;
 	bool is_stopping;
 };
 

@@ -67,11 +67,21 @@ on_admin(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	queue_admin_run(&client->queued->admin, req, in);
 }
 
+static void
+on_found(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct client *client = ipc_link_ctx(link);
+
+	(void)req;
+	found_take(client->queued->accept.found, in);
+}
+
 static ipc_handler *const handlers[] = {
 	[QUEUE_RCPTS] = on_rcpts,
 	[QUEUE_SUBMIT] = on_submit,
 	[QUEUE_ABORT] = on_abort,
 	[QUEUE_ADMIN] = on_admin,
+	[QUEUE_FOUND] = on_found,
 };
 
 /* ---- clients ---- */
@@ -100,7 +110,7 @@ came(struct child *child, struct str peer, int fd)
 	    on_client_gone);
 	ipc_link_allow(link, str_eq(peer, STR("admind")) ?
 	    1ULL << QUEUE_ADMIN : 1ULL << QUEUE_RCPTS | 1ULL << QUEUE_SUBMIT |
-	    1ULL << QUEUE_ABORT);
+	    1ULL << QUEUE_ABORT | 1ULL << QUEUE_FOUND);
 }
 
 static void
@@ -209,6 +219,8 @@ read_config(struct queued *queued)
 	    "queue_return", 1 << 20);
 	queued->deliver.hostname = child_config(child, "hostname",
 	    "localhost");
+	found_set(queued->accept.found, child_config_u64(child,
+	    "virus_notices", 1) != 0);
 	read_routes(queued);
 }
 
@@ -234,6 +246,7 @@ start(struct child *child, struct err *err)
 	queued->deliver.ctx = queued;
 	queued->remote = remote_new(child->loop, on_wake, queued);
 	queued->deliver.remote = queued->remote;
+	queued->accept.found = found_new(&queued->deliver, true);
 	read_config(queued);
 	queued->schedule = schedule_new(child->loop, &queued->deliver);
 	queued->accept.store = queued->store;

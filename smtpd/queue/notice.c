@@ -45,9 +45,9 @@ put_english(struct buf *subject, struct buf *text, const struct fullness *f)
 	    f->percent, f->used_mib, f->quota_mib);
 }
 
-static void
-put_head(struct buf *buf, const struct deliver_env *env, struct str address,
-    struct str subject)
+void
+notice_put_head(struct buf *buf, const struct deliver_env *env,
+    struct str address, struct str subject)
 {
 	struct mail_date now = { .s = when_wall_s() };
 	struct str domain = str_sub(address, str_rfind(address, '@') + 1,
@@ -121,7 +121,7 @@ notice_quota(const struct deliver_env *env, struct ipc_in *in)
 	else
 		put_english(&subject, &text, &fullness);
 	buf_init(&mail.text, 2 * TEXT_MAX);
-	put_head(&mail.text, env, mail.to, buf_str(&subject));
+	notice_put_head(&mail.text, env, mail.to, buf_str(&subject));
 	buf_add_str(&mail.text, buf_str(&text));
 	buf_fini(&subject);
 	buf_fini(&text);

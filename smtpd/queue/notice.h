@@ -12,6 +12,11 @@
 #include "ipc/ipc.h"
 #include "smtpd/queue/deliver.h"
 
+/* The header of a notice to address, the empty line included. subject: UTF-8;
+ * the text below it is 8-bit. */
+void notice_put_head(struct buf *buf, const struct deliver_env *env,
+    struct str address, struct str subject);
+
 /* A DIR_WARN frame. */
 void notice_quota(const struct deliver_env *env, struct ipc_in *in);
 

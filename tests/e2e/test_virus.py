@@ -2,6 +2,7 @@
 """Malicious content, in and out, through a running instance; and scanners that hang or end."""
 import base64
 import email.message
+import email.policy
 import functools
 import hashlib
 import http.server
@@ -191,7 +192,7 @@ def test_nothing_but_an_attachment(hk):
 
 
 def test_notice_in_the_languages_of_all(hk):
-    assert hk.cli("account", "set", "bob@example.test", "--language", "en").returncode == 0
+    hk.cli("account", "set", "bob@example.test", "--language", "en")
     data = message("languages", ("x.zip", packed(("x.com", EICAR))))
     with smtplib.SMTP("localhost", hk.port("smtp"), timeout=60) as smtp:
         smtp.ehlo("remote.test")
@@ -201,6 +202,49 @@ def test_notice_in_the_languages_of_all(hk):
     assert "ウイルス" in text and "was removed" in text
     text = notice(find(hk, "english", "bob@example.test").get_payload()[1])
     assert "ウイルス" not in text and "was removed" in text
+
+
+def test_who_is_told(hk):
+    """Recipient, sender and administrator, in their languages, once an hour and with how many there were since."""
+    for address in ("carol@example.test", "dave@example.test", "root@example.test"):
+        hk.account(address)
+    hk.cli("account", "set", "dave@example.test", "--language", "en")
+    hk.cli("admin", "grant", "root@example.test", "--domain", "example.test")
+    assert send(hk, message("refused-1", body=EICAR.decode() + "\n"), "a@remote.test",
+                ("carol@example.test", "dave@example.test"))[0] == 554
+    msg = find(hk, "An infected message was refused", "dave@example.test")
+    text = notice(msg)
+    assert msg["Auto-Submitted"] == "auto-generated" and "Recipient: dave@example.test" in text
+    assert "<a@remote.test>" in text and "Eicar" in text and "carol" not in text
+    m = imap(hk, "carol@example.test")
+    m.select("INBOX", readonly=True)
+    count = len(m.search(None, "ALL")[1][0].split())
+    assert count == 1
+    first = email.message_from_bytes(m.fetch("1", "(BODY.PEEK[])")[1][0][1], policy=email.policy.default)
+    assert "受信を拒否" in first["Subject"] and "差出人: <a@remote.test>" in notice(first)
+    # Told a moment ago: not again.
+    assert send(hk, message("refused-2", body=EICAR.decode() + "\n"), "a@remote.test", ("carol@example.test",))[0] == 554
+    assert send(hk, message("quiet"), "a@remote.test", ("carol@example.test",))[0] == 250
+    assert find(hk, "quiet", "carol@example.test")
+    m.noop()
+    assert len(m.search(None, "ALL")[1][0].split()) == 2
+    m.logout()
+    # Who sends it hears of it, and so does the administrator.
+    with smtplib.SMTP_SSL("localhost", hk.port("smtps"), context=hk.tls(), timeout=60) as smtp:
+        smtp.login("root@example.test", hk.passwords["root@example.test"])
+        smtp.mail("root@example.test")
+        smtp.rcpt("someone@remote.test")
+        assert smtp.data(message("out", ("x.com", EICAR), sender="root@example.test"))[0] == 554
+    m = imap(hk, "root@example.test")
+    deadline = time.monotonic() + 20
+    subjects = []
+    while len(subjects) < 2 and time.monotonic() < deadline:
+        m.select("INBOX", readonly=True)
+        subjects = [str(email.message_from_bytes(m.fetch(n, "(BODY.PEEK[])")[1][0][1],
+                                                 policy=email.policy.default)["Subject"])
+                    for n in m.search(None, "ALL")[1][0].split()]
+    m.logout()
+    assert any("送信を拒否" in s for s in subjects) and len(subjects) == 2, subjects
 
 
 def test_body_and_attachment(hk):

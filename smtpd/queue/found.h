@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * found: mail that tells people what the scanner has found: the recipients
+ * of incoming mail (its sender, of outgoing mail) and the administrators of
+ * their domains. A recipient whose attachment was replaced has the notice in
+ * the message itself.
+ *
+ * Easy case.  One infected message: each hears of it, in their language.
+ * Hard case.  A thousand in an hour: each hears of the first; the next notice
+ *             to them says how many there were since. What is not mailed is
+ *             in the log.
+ *
+ * Lifetime.   found_new() -> found_tell()* -> found_free().
+ * Ownership.  What is told about is copied.
+ * Errors.     None: who cannot be told now is logged, and not told.
+ * Blocking.   As own.h.
+ * Process.    queued.
+ */
+#ifndef QUEUE_FOUND_H
+#define QUEUE_FOUND_H
+
+#include "ipc/values.h"
+#include "smtpd/queue/deliver.h"
+
+struct found;
+
+struct found_event {
+	enum queue_found kind;
+	struct str sender;		/* of the envelope */
+	struct str name;		/* what was found */
+	const struct str *recipients;
+	size_t recipients_len;
+};
+
+/* is_told: false: nobody is told. */
+struct found *found_new(const struct deliver_env *env, bool is_told);
+void found_free(struct found **found);
+void found_set(struct found *found, bool is_told);
+
+void found_tell(struct found *found, const struct found_event *event);
+
+/* An item that was accepted, if something was found in it. */
+void found_item(struct found *found, const struct queue_item *item);
+
+/* A QUEUE_FOUND frame: of what was refused. */
+void found_take(struct found *found, struct ipc_in *in);
+
+#endif
