@@ -322,7 +322,7 @@ prepare(struct child *child, struct err *err)
 
 	authd->child = child;
 	child->sandbox.user = "_hikyaku-authd";
-	child->sandbox.groups = SB_FILES;
+	child->sandbox.groups = SB_FILES | SB_MODES;
 	child->sandbox.files_max = 256;
 	authd->path = child_enter_dir(child, "data/secrets",
 	    SB_READ | SB_WRITE);

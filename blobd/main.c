@@ -467,7 +467,7 @@ prepare(struct child *child, struct err *err)
 	blobd->linker = linker_open(blobd->data_fd, blobd->proc_fd);
 	child->sandbox.user = "_hikyaku-blobd";
 	child->sandbox.extra_groups = mail_group;
-	child->sandbox.groups = SB_FILES | SB_THREADS;
+	child->sandbox.groups = SB_FILES | SB_MODES | SB_THREADS;
 	child->sandbox.files_max = 65536;
 	(void)child_enter_dir(child, "data", SB_READ | SB_WRITE);
 	return 0;

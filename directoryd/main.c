@@ -14,6 +14,7 @@
 #define FULL_MAX 60000		/* octets of a reply's rows */
 #define LANGUAGES_MAX 1000U
 #define WARNINGS_MAX 1000	/* of one flush of usage */
+#define DOMAINS_PAGE 200	/* names of 255 octets fit a frame */
 
 struct directoryd {
 	struct child *child;
@@ -32,6 +33,7 @@ struct client {
 	struct ipc_link *link;
 	bool wants_changes;
 	bool wants_warnings;
+	bool wants_domains;
 };
 
 static struct directoryd *
@@ -387,6 +389,27 @@ on_domain(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 }
 
 static void
+on_domains(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct directoryd *d = of(link);
+	struct str names[DOMAINS_PAGE];
+	struct err err = ERR_INIT;
+	struct ipc_out *out;
+	size_t n, i;
+	int rc = directory_domain_names(d->dir, ipc_get_str(in),
+	    DOMAINS_PAGE, d->arena, names, &n, &err);
+
+	if (rc != 0) {
+		refuse(req, rc, &err);
+		return;
+	}
+	out = ipc_reply_begin(req);
+	for (i = 0; i < n; i++)
+		ipc_put_str(out, names[i]);
+	ipc_reply_end(out, -1);
+}
+
+static void
 on_account(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct directoryd *d = of(link);
@@ -508,6 +531,20 @@ tell_changes(struct directoryd *d, const struct admin_call *call)
 }
 
 static void
+tell_domains(struct directoryd *d, struct str noun, struct str verb)
+{
+	struct client *client, *tmp;
+
+	if (!str_eq(noun, STR("domain")) || (!str_eq(verb, STR("create")) &&
+	    !str_eq(verb, STR("delete"))))
+		return;
+	list_each(client, tmp, &d->clients, struct client, node)
+		if (client->wants_domains)
+			(void)ipc_send(ipc_begin(client->link,
+			    DIR_DOMAINS_CHANGED), -1);
+}
+
+static void
 on_admin(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct directoryd *d = of(link);
@@ -538,6 +575,7 @@ on_admin(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		ipc_reply_end(out, -1);
 		free(result);
 		tell_changes(d, &call);
+		tell_domains(d, noun, verb);
 	}
 	json_decref(args);
 	json_decref(call.result);
@@ -557,6 +595,8 @@ static ipc_handler *const handlers[] = {
 	[DIR_DOMAIN] = on_domain,
 	[DIR_FORWARD] = on_forward,
 	[DIR_LANGUAGE] = on_language,
+	[DIR_DOMAINS] = on_domains,
+	[DIR_DOMAINS_CHANGED] = NULL,
 };
 
 /* ---- clients ---- */
@@ -577,6 +617,7 @@ static const struct {
 	    false, false },
 	{ "webmail", 1U << DIR_DOMAIN, false, false },
 	{ "quarantined", 1U << DIR_DOMAIN, false, false },
+	{ "scand", 1U << DIR_DOMAINS, false, false },
 };
 
 static void
@@ -605,6 +646,7 @@ came(struct child *child, struct str peer, int fd)
 			client->wants_changes = peers[i].wants_changes;
 			client->wants_warnings = peers[i].wants_warnings;
 		}
+	client->wants_domains = (allowed & 1U << DIR_DOMAINS) != 0;
 	list_add(&d->clients, &client->node);
 	client->link = ipc_serve(child->loop, &ipc_dir, fd, peer, handlers,
 	    client, on_client_gone);
@@ -621,7 +663,7 @@ prepare(struct child *child, struct err *err)
 	(void)err;
 	d->child = child;
 	child->sandbox.user = "_hikyaku-directoryd";
-	child->sandbox.groups = SB_FILES;
+	child->sandbox.groups = SB_FILES | SB_MODES;
 	child->sandbox.files_max = 256;
 	d->path = child_enter_dir(child, "data/directory",
 	    SB_READ | SB_WRITE);

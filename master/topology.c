@@ -63,6 +63,7 @@ const struct program_link program_links[] = {
 	{ "filterd", "dnsd", "dns" },
 	{ "milterd", "filterd", "filter" },
 	{ "filterd", "scand", "scan" },
+	{ "scand", "directoryd", "dir" },
 	{ "relay", "queued", "relay" },
 	{ "relay", "dnsd", "dns" },
 	{ "relay", "fetchd", "fetch" },

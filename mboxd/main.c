@@ -155,7 +155,7 @@ prepare(struct child *child, struct err *err)
 	broker->loop = child->loop;
 	child->sandbox.user = "_hikyaku-mboxd";
 	child->sandbox.extra_groups = mail_group;
-	child->sandbox.groups = SB_FILES | SB_FORK | SB_SOCKETPAIR |
+	child->sandbox.groups = SB_FILES | SB_MODES | SB_FORK | SB_SOCKETPAIR |
 	    SB_SANDBOX;
 	child->sandbox.files_max = FDS_MAX;
 	broker->family.accounts_dir = child_enter_dir(child, "data/accounts",
@@ -163,7 +163,7 @@ prepare(struct child *child, struct err *err)
 	/* Algorithms are looked up once, while files may be read. */
 	EVP_PKEY_free(ticket_key_new(err));
 	state_key(broker->state_key, 0, broker->family.state_key);
-	return sandbox_narrow_prepare(SB_FILES, err);
+	return sandbox_narrow_prepare(SB_FILES | SB_MODES, err);
 }
 
 static void

@@ -382,7 +382,7 @@ enter(struct process *process, struct err *err)
 		return err_set_errno(err, ERR_TEMP, "open %s", path);
 	process->env = (struct batch_env){ .ctx = process,
 	    .open = only_account, .blobs = to_blobd, .fs_fd = fs };
-	rc = sandbox_narrow(&dir, 1, SB_READ | SB_WRITE, SB_FILES,
+	rc = sandbox_narrow(&dir, 1, SB_READ | SB_WRITE, SB_FILES | SB_MODES,
 	    family->is_degraded_ok, err);
 	(void)close(dir);
 	return rc;

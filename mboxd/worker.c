@@ -282,7 +282,7 @@ enter(struct worker *worker, struct err *err)
 		return fs;
 	worker->env = (struct batch_env){ .ctx = worker, .open = open_account,
 	    .blobs = to_blobd, .fs_fd = fs };
-	rc = sandbox_narrow(&fs, 1, SB_READ | SB_WRITE, SB_FILES,
+	rc = sandbox_narrow(&fs, 1, SB_READ | SB_WRITE, SB_FILES | SB_MODES,
 	    worker->family->is_degraded_ok, err);
 	return rc;
 }

@@ -82,6 +82,16 @@ attack_add_name(struct attack *attack, struct str name)
 		    arena_str(attack->arena, name);
 }
 
+void
+attack_forget(struct attack *attack)
+{
+	lookalike_forget(attack->domains);
+	arena_reset(attack->arena);
+	attack->names = arena_alloc(attack->arena,
+	    SENDER_NAMES_MAX * sizeof(*attack->names));
+	attack->names_len = 0;
+}
+
 struct attack_look *
 attack_open(struct attack *attack, struct attack_report *report)
 {

@@ -60,10 +60,14 @@ bool attack_add_domain(struct attack *attack, struct str domain);
 /* A name that stands for us (organization, brand, person); UTF-8. */
 void attack_add_name(struct attack *attack, struct str name);
 
+/* Nothing is known any more: for a list that changed. */
+void attack_forget(struct attack *attack);
+
 struct attack_look *attack_open(struct attack *attack,
     struct attack_report *report);
 
-/* The header block of the message. */
+/* The header block of a message from outside: whom it pretends to be from.
+ * Mail of our own users is not asked. */
 void attack_look_at_message(struct attack_look *look, struct str header);
 
 /* One part; a message inside a message: its parts again, as any others. */

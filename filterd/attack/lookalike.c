@@ -81,22 +81,38 @@ lookalike_new(const char *suffix_file, struct err *err)
 	return lookalike;
 }
 
-void
-lookalike_free(struct lookalike **lookalike)
+static void
+free_table(struct lookalike *l)
 {
-	struct lookalike *l = *lookalike;
 	struct link *link, *next;
 	size_t cursor = 0;
 	struct str key;
 
-	if (l == NULL)
-		return;
 	while ((link = table_next(l->table, &cursor, &key)) != NULL)
 		for (; link != NULL; link = next) {
 			next = link->next;
 			free(link);
 		}
 	table_free(&l->table);
+}
+
+void
+lookalike_forget(struct lookalike *lookalike)
+{
+	free_table(lookalike);
+	lookalike->table = table_new();
+	lookalike->count = 0;
+	arena_reset(lookalike->arena);
+}
+
+void
+lookalike_free(struct lookalike **lookalike)
+{
+	struct lookalike *l = *lookalike;
+
+	if (l == NULL)
+		return;
+	free_table(l);
 	arena_free(&l->arena);
 	arena_free(&l->scratch);
 	if (l->psl != NULL)
@@ -383,16 +399,35 @@ is_known_word(struct candidate *c, struct str word)
 	return word.len >= WORD_MIN && find(c, 'b', word);
 }
 
+/* What stands between two hyphens, or a hyphen and an end; a known name may
+ * have hyphens itself. */
+static bool
+has_hyphened(struct candidate *c)
+{
+	struct str base = c->base;
+	size_t from, to;
+
+	for (from = 0; from < base.len; from++) {
+		if (from != 0 && base.p[from - 1] != '-')
+			continue;
+		for (to = from + 1; to <= base.len; to++)
+			if ((to == base.len || base.p[to] == '-') &&
+			    to - from < base.len && is_known_word(c,
+			    str_sub(base, from, to - from)))
+				return true;
+	}
+	return false;
+}
+
 static bool
 has_word(struct candidate *c)
 {
-	struct str rest = c->base, base = c->base;
+	struct str base = c->base;
 	size_t i;
 
-	if (str_find(base, '-') != STR_NPOS && is_plain(base))
-		while (rest.p != NULL)
-			if (is_known_word(c, str_cut(rest, '-', &rest)))
-				return true;
+	if (str_find(base, '-') != STR_NPOS && is_plain(base) &&
+	    has_hyphened(c))
+		return true;
 	for (i = 0; i < COUNT(words); i++) {
 		struct str word = str_of(words[i]);
 

@@ -9,7 +9,8 @@
  * another domain, by another ending.
  *
  * Lifetime.   lookalike_new() before the sandbox (ICU opens its tables) ->
- *             lookalike_add()* -> lookalike_of()* -> lookalike_free().
+ *             (lookalike_add()* -> lookalike_of()* -> lookalike_forget())*
+ *             -> lookalike_free().
  * Ownership.  Domains are copied; results are views into them.
  * Units.      -
  * Errors.     None: what is no domain looks like nothing.
@@ -45,6 +46,9 @@ void lookalike_free(struct lookalike **lookalike);
 /* A known domain, in A-labels or UTF-8. False when it is none, or over the
  * limit. */
 bool lookalike_add(struct lookalike *lookalike, struct str domain);
+
+/* No domain is known any more. */
+void lookalike_forget(struct lookalike *lookalike);
 
 /* What a domain (in A-labels or UTF-8) is taken for; *known_r is that one. */
 enum lookalike_how lookalike_of(struct lookalike *lookalike,

@@ -272,6 +272,10 @@ static const struct {
 	{ "secure-hikyaku.com", "word", "hikyaku.example" },
 	{ "hikyakusupport.com", "word", "hikyaku.example" },
 	{ "myhikyaku.com", "word", "hikyaku.example" },
+	{ "north-wind-login.com", "word", "north-wind.example" },
+	{ "pay-north-wind.com", "word", "north-wind.example" },
+	{ "north-winds.com", "typo", "north-wind.example" },
+	{ "the-wind-from-north.com", "nothing", "" },
 	{ "hikyaku.example.evil.net", "label", "hikyaku.example" },
 	{ "hikyaku.slack.com", "nothing", "" },
 	/* Cyrillic a in it; as A-labels too. */
@@ -302,6 +306,7 @@ tells_lookalikes(void **state)
 	assert_true(lookalike_add(known, STR("example.com")));
 	assert_true(lookalike_add(known, STR("western.co.jp")));
 	assert_true(lookalike_add(known, STR("abc.jp")));
+	assert_true(lookalike_add(known, STR("north-wind.example")));
 	assert_false(lookalike_add(known, STR("not a domain")));
 	assert_false(lookalike_add(known, STR("")));
 	for (i = 0; i < COUNT_OF(likes); i++) {
@@ -313,6 +318,13 @@ tells_lookalikes(void **state)
 			fail_msg("%s: %s %.*s", likes[i].domain,
 			    lookalike_how_name(how), STR_FMT(which));
 	}
+	/* A new list takes the place of the old one. */
+	lookalike_forget(known);
+	assert_true(lookalike_add(known, STR("second.example")));
+	assert_int_equal(lookalike_of(known, STR("hikyaku.example"), &which),
+	    LOOKALIKE_NOTHING);
+	assert_int_equal(lookalike_of(known, STR("sec0nd.example"), &which),
+	    LOOKALIKE_GLYPH);
 	lookalike_free(&known);
 }
 

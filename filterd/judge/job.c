@@ -44,6 +44,7 @@ struct job_impl {
 	struct str virus_name;
 	struct verdict_part *parts;	/* infected ones, if they fit */
 	size_t parts_len;
+	struct suspicion suspicion;
 	uint64_t scan_ms;
 	struct loop_timer timer;
 	uint64_t started_ms;
@@ -130,6 +131,36 @@ log_verdict(struct job_impl *impl, const struct verdict *verdict)
 	    EV_U64(ms, now - impl->started_ms));
 }
 
+/* Of mail of our own users this is all that is done. */
+static void
+log_suspicious(struct job_impl *impl, const struct verdict *verdict)
+{
+	struct verdict all = { .traits = impl->suspicion.traits,
+		.traits_len = impl->suspicion.traits_len };
+
+	ev_warn(impl->ev, "filter.suspicious",
+	    EV_CSTR(status, !verdict->is_suspicious ? "logged-in" :
+	    verdict_action_name(verdict->action)),
+	    EV_STR(traits, verdict_trait_names(&all, impl->arena)),
+	    EV_STR(detail, all.traits_len != 0 ? all.traits[0].detail :
+	    STR("")), EV_U64(size, impl->view.blob_size));
+}
+
+static void
+judge_content(struct job_impl *impl, struct verdict *verdict)
+{
+	verdict->is_scanned = true;
+	verdict->virus = impl->virus;
+	verdict->virus_name = impl->virus_name;
+	verdict->parts = impl->parts;
+	verdict->parts_len = impl->parts_len;
+	virus_judge(&impl->env->virus, &impl->envelope, impl->arena, verdict);
+	suspicion_judge(&impl->suspicion, impl->env->suspicious,
+	    &impl->envelope, verdict);
+	if (impl->suspicion.is_suspicious)
+		log_suspicious(impl, verdict);
+}
+
 static void
 answer(struct job *job)
 {
@@ -140,15 +171,8 @@ answer(struct job *job)
 
 	if (impl->checks != NULL)
 		checks_verdict(impl->checks, &verdict);
-	if (impl->is_scanned) {
-		verdict.is_scanned = true;
-		verdict.virus = impl->virus;
-		verdict.virus_name = impl->virus_name;
-		verdict.parts = impl->parts;
-		verdict.parts_len = impl->parts_len;
-		virus_judge(&impl->env->virus, &impl->envelope, impl->arena,
-		    &verdict);
-	}
+	if (impl->is_scanned)
+		judge_content(impl, &verdict);
 	if (verdict.is_judged || verdict.is_scanned)
 		log_verdict(impl, &verdict);
 	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
@@ -171,32 +195,42 @@ checked(struct job *job)
 
 /* ---- the scan ---- */
 
-/* The infected parts, when all of them are named: else none can be told to
- * be what has to go. */
-static void
-take_parts(struct job_impl *impl, struct ipc_in *in)
+/* An infected part. False: not all can be named, so none can be told to be
+ * what has to go. */
+static bool
+take_part(struct job_impl *impl, uint64_t number, struct str name)
 {
 	struct verdict_part *part;
-	uint64_t number, result;
-	struct str name;
 
-	impl->parts = arena_alloc(impl->arena, VERDICT_PARTS_MAX *
-	    sizeof(*part));
+	if (impl->parts == NULL)
+		impl->parts = arena_alloc(impl->arena, VERDICT_PARTS_MAX *
+		    sizeof(*part));
+	if (number > UINT16_MAX || impl->parts_len == VERDICT_PARTS_MAX)
+		return false;
+	part = &impl->parts[impl->parts_len++];
+	part->number = (unsigned)number;
+	part->name = arena_str(impl->arena, name);
+	return true;
+}
+
+static void
+take_rows(struct job_impl *impl, struct ipc_in *in)
+{
+	bool are_named = true;
+
 	while (ipc_more(in)) {
-		number = ipc_get_u64(in);
-		result = ipc_get_u64(in);
-		name = ipc_get_str(in);
-		if (result != SCAN_INFECTED)
-			continue;
-		if (number > UINT16_MAX ||
-		    impl->parts_len == VERDICT_PARTS_MAX) {
-			impl->parts_len = 0;
-			return;
-		}
-		part = &impl->parts[impl->parts_len++];
-		part->number = (unsigned)number;
-		part->name = arena_str(impl->arena, name);
+		uint64_t part = ipc_get_u64(in), what = ipc_get_u64(in);
+		struct str name = ipc_get_str(in), detail = ipc_get_str(in);
+
+		if (what == SCAN_W_TRAIT)
+			(void)suspicion_add(&impl->suspicion, impl->arena,
+			    part, name, detail);
+		else if (what == SCAN_INFECTED && are_named)
+			are_named = take_part(impl, part, name);
 	}
+	if (!are_named)
+		impl->parts_len = 0;
+	suspicion_sort(&impl->suspicion);
 }
 
 static void
@@ -216,7 +250,8 @@ on_scanned(void *ctx, int code, struct ipc_in *in)
 	impl->virus = result < SCAN_RESULTS ? (enum scan_result)result :
 	    SCAN_LIMIT;
 	impl->virus_name = arena_str(impl->arena, ipc_get_str(in));
-	take_parts(impl, in);
+	impl->suspicion.is_suspicious = ipc_get_bool(in);
+	take_rows(impl, in);
 	impl->is_scanned = true;
 	if (impl->is_checked)
 		answer(job);
@@ -230,6 +265,8 @@ ask_scand(struct job *job, uint64_t deadline_ms)
 
 	ipc_put_u64(out, deadline_ms - MARGIN_MS);
 	ipc_put_u64(out, impl->view.blob_size);
+	ipc_put_u64(out, (impl->envelope.flags & FILTER_F_AUTHENTICATED) !=
+	    0 ? 0 : (uint64_t)SCAN_F_OUTSIDE);
 	impl->is_scanning = true;
 	impl->scan = ipc_call(out, impl->view.fd, deadline_ms -
 	    impl->started_ms, on_scanned, job);

@@ -26,6 +26,7 @@
 #define JUDGE_JOB_H
 
 #include "base/list.h"
+#include "filterd/judge/suspicious.h"
 #include "filterd/judge/virus.h"
 #include "ipc/links.h"
 
@@ -39,6 +40,7 @@ struct job_env {
 	struct ipc_link *dnsd;
 	struct ipc_link *scand;		/* NULL: content is not looked at */
 	struct virus_policy virus;
+	enum verdict_action suspicious;	/* what is done with such mail */
 	struct str hostname;
 	char *buffer;		/* JOB_READ_OCTETS, for all jobs */
 	bool refuses_spf_fail;

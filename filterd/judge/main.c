@@ -153,6 +153,8 @@ read_config(struct filterd *filterd)
 	filterd->env.scand = child_config_u64(child, "virus", 1) != 0 ?
 	    child_link(child, "scand") : NULL;
 	virus_policy_read(&filterd->env.virus, &virus);
+	filterd->env.suspicious = suspicion_action(child_config(child,
+	    "suspicious", "mark"));
 }
 
 static int

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "filterd/virus/message.h"
+#include "ipc/values.h"
 
 #define MS 60000
 #define MARK "HIKYAKU-TEST-VIRUS-" "IN-ATTACHMENT"
@@ -16,6 +17,7 @@ struct fixture {
 	char folder[64];
 	int dir;
 	struct engine *engine;
+	struct attack *attack;
 };
 
 static int
@@ -33,6 +35,9 @@ setup(void **state)
 	if (f.engine == NULL)
 		fail_msg("%s", err_text(&err));
 	assert_true(signatures >= 3);
+	if (attack_begin(&f.attack, &err) != 0)
+		fail_msg("%s", err_text(&err));
+	assert_true(attack_add_domain(f.attack, STR("courier.test")));
 	(void)snprintf(f.folder, sizeof(f.folder), "/tmp/scan-test-XXXXXX");
 	assert_non_null(mkdtemp(f.folder));
 	f.dir = open(f.folder, O_RDONLY | O_DIRECTORY);
@@ -48,6 +53,7 @@ teardown(void **state)
 	struct fixture *f = *state;
 
 	engine_free(&f->engine);
+	attack_end(&f->attack);
 	(void)close(f->dir);
 	assert_int_equal(rmdir(f->folder), 0);
 	return 0;
@@ -66,10 +72,12 @@ file_of(struct str text)
 static struct report
 report_of(struct fixture *f, struct str text)
 {
+	struct scan_tools tools = { .engine = f->engine,
+	    .attack = f->attack, .dir = f->dir };
 	struct report report;
 	int fd = file_of(text);
 
-	message_scan(f->engine, fd, text.len, f->dir, MS, &report);
+	message_scan(&tools, fd, text.len, SCAN_F_OUTSIDE, MS, &report);
 	(void)close(fd);
 	return report;
 }
@@ -139,6 +147,82 @@ test_messages(void **state)
 	}
 }
 
+#define TRAIT_NONE ATTACK_TRAIT_COUNT
+
+/* Each is one part of a message from outside, as its sender encoded it. */
+static const struct {
+	const char *name;
+	const char *text;
+	enum attack_trait trait;
+	uint16_t part;
+} odd[] = {
+	{ "nothing odd", MULTI "--b\r\n\r\nhello\r\n--b\r\n"
+	    "Content-Type: image/png; name=a.png\r\n\r\n"
+	    "\x89PNG\r\n\x1a\n\r\n--b--\r\n", TRAIT_NONE, 0 },
+	{ "a program", MULTI "--b\r\n\r\nhello\r\n--b\r\n"
+	    "Content-Type: application/octet-stream\r\n"
+	    "Content-Disposition: attachment; filename=\"a.pdf.exe\"\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\n"
+	    "SGVsbG8=\r\n--b--\r\n", ATTACK_DOUBLE_EXTENSION, 2 },
+	{ "text that is not encoded", HEAD
+	    "Content-Type: text/plain; name=a.js\r\n"
+	    "Content-Disposition: attachment\r\n\r\nvar a = 1;\r\n",
+	    ATTACK_EXECUTABLE_NAME, 0 },
+	{ "a link in text that is not encoded", HEAD
+	    "\r\nsee http://0x7f000001/login\r\n",
+	    ATTACK_URL_ODD_ADDRESS, ATTACK_NO_PART },
+	{ "nothing in a file", HEAD "Content-Type: application/x-y\r\n"
+	    "Content-Disposition: attachment; filename=a.scr\r\n\r\n",
+	    ATTACK_EXECUTABLE_NAME, 0 },
+	{ "inside a message", HEAD "Content-Type: message/rfc822\r\n\r\n"
+	    MULTI "--b\r\nContent-Type: text/plain; name=a.vbs\r\n\r\n"
+	    "x\r\n--b--\r\n", ATTACK_EXECUTABLE_NAME, 2 },
+	{ "a sender like us", "From: a@c0urier.test\r\n\r\nhello\r\n",
+	    ATTACK_SENDER_LOOKALIKE, ATTACK_NO_PART },
+	{ "we ourselves", "From: a@courier.test\r\n\r\nhello\r\n",
+	    TRAIT_NONE, 0 },
+};
+
+static void
+test_odd(void **state)
+{
+	struct fixture *f = *state;
+	struct report report;
+	size_t i, k;
+	bool is_named;
+
+	for (i = 0; i < COUNT_OF(odd); i++) {
+		report = report_of(f, str_of(odd[i].text));
+		is_named = odd[i].trait == TRAIT_NONE;
+		for (k = 0; k < report.odd.notes_len; k++)
+			is_named |= report.odd.notes[k].trait ==
+			    odd[i].trait &&
+			    report.odd.notes[k].part == odd[i].part;
+		if (!is_named || attack_is_suspicious(&report.odd) !=
+		    (odd[i].trait != TRAIT_NONE))
+			fail_msg("%s: %zu notes, the first %s of %u",
+			    odd[i].name, report.odd.notes_len,
+			    attack_trait_name(report.odd.notes[0].trait),
+			    report.odd.notes[0].part);
+	}
+}
+
+/* Of our own user nobody asks whom it pretends to be from. */
+static void
+test_own(void **state)
+{
+	static const char text[] = "From: a@c0urier.test\r\n\r\nhello\r\n";
+	struct fixture *f = *state;
+	struct scan_tools tools = { .engine = f->engine,
+	    .attack = f->attack, .dir = f->dir };
+	struct report report;
+	int fd = file_of(str_of(text));
+
+	message_scan(&tools, fd, sizeof(text) - 1, 0, MS, &report);
+	(void)close(fd);
+	assert_int_equal(report.odd.notes_len, 0);
+}
+
 /* A zip whose one file has the encryption bit. */
 static void
 test_encrypted(void **state)
@@ -186,6 +270,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_archives_are_opened),
 		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_odd),
+		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_encrypted),
 		cmocka_unit_test(test_too_large),
 	};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * scand: looks for malicious content. It reads no message itself: it keeps
- * the processes that do (pool.h) and passes messages and findings on.
+ * scand: looks for malicious content, and for what is odd. It reads no message
+ * itself: it keeps the processes that do (pool.h), tells them who we are
+ * (known.h) and passes messages and findings on.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "filterd/attack/attack.h"
+#include "filterd/virus/known.h"
 #include "filterd/virus/pool.h"
 #include "ipc/child.h"
 
@@ -24,6 +27,8 @@ struct scand {
 	struct child *child;
 	struct pool *pool;
 	struct pool_settings settings;
+	struct attack *attack;
+	struct known *known;
 	char signatures[4096];
 	char clamav[4096];
 	char unpack[4096];
@@ -36,12 +41,61 @@ on_message(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct scand *scand = child_link_ctx(link);
 	uint64_t deadline_ms = ipc_get_u64(in), size = ipc_get_u64(in);
+	uint64_t flags = ipc_get_u64(in);
 
 	if (scand->pool == NULL) {
 		ipc_reply_err(req, ERR_TEMP, "switched off");
 		return;
 	}
-	pool_scan(scand->pool, req, ipc_take_fd(in), size, deadline_ms);
+	pool_scan(scand->pool, req, ipc_take_fd(in), size, flags,
+	    deadline_ms);
+}
+
+/* ---- what is known of us ---- */
+
+static void
+on_known(void *ctx)
+{
+	struct scand *scand = ctx;
+
+	if (scand->pool != NULL)
+		pool_known(scand->pool);
+}
+
+static void
+tell(void *ctx, struct ipc_link *generation)
+{
+	const struct scand *scand = ctx;
+
+	known_tell(scand->known, generation);
+}
+
+static void
+configure_known(struct scand *scand)
+{
+	known_configure(scand->known,
+	    child_config(scand->child, "partner_domains", ""),
+	    child_config(scand->child, "protected_names", ""));
+}
+
+static void
+on_directory_push(void *ctx, unsigned type, struct ipc_in *in)
+{
+	struct scand *scand = ctx;
+
+	(void)in;
+	if (type == DIR_DOMAINS_CHANGED && scand->known != NULL)
+		known_ask(scand->known);
+}
+
+static void
+on_directory(void *ctx, struct ipc_link *link)
+{
+	struct scand *scand = ctx;
+
+	(void)link;
+	if (scand->known != NULL)
+		known_ask(scand->known);
 }
 
 static void
@@ -217,13 +271,14 @@ prepare(struct child *child, struct err *err)
 		scand->settings.workers = 1;
 	if (scand->settings.workers >= POOL_WORKERS_MAX)
 		scand->settings.workers = POOL_WORKERS_MAX - 1;
-	if ((rc = put_ours(child, err)) != 0)
+	if ((rc = put_ours(child, err)) != 0 ||
+	    (rc = attack_begin(&scand->attack, err)) != 0)
 		return rc;
 	/* One more, for the test of new signatures. */
 	if ((rc = make_slots(child, scand->settings.workers + 1, err)) != 0)
 		return rc;
 	child->sandbox.user = "_hikyaku-scand";
-	child->sandbox.groups = SB_FILES | SB_FORK | SB_SANDBOX |
+	child->sandbox.groups = SB_FILES | SB_MODES | SB_FORK | SB_SANDBOX |
 	    SB_SOCKETPAIR;
 	child->sandbox.files_max = 4096;
 	child->sandbox.address_octets = child_config_u64(child,
@@ -248,10 +303,14 @@ start(struct child *child, struct err *err)
 		.signatures = { scand->signatures, scand->clamav },
 		.unpack = scand->unpack,
 		.is_degraded_ok = child->sandbox.is_degraded_ok,
+		.attack = scand->attack,
 	};
 	scand->settings.generation = generation_main;
 	scand->settings.scan_ms = 1000 * child_config_u64(child,
 	    "scan_time", 20);
+	scand->settings.scans_max = (unsigned)child_config_u64(child,
+	    "scan_messages", 20);
+	scand->settings.tell = tell;
 	scand->settings.alert = alert;
 	scand->settings.ctx = scand;
 	/* Nobody will ask. */
@@ -259,6 +318,10 @@ start(struct child *child, struct err *err)
 	    child_config_u64(child, "virus", 1) == 0)
 		return 0;
 	scand->pool = pool_new(child->loop, &scand->settings);
+	scand->known = known_new(&(struct known_settings){
+	    .loop = child->loop, .directory = child_link(child, "directoryd"),
+	    .attack = scand->attack, .changed = on_known, .ctx = scand });
+	configure_known(scand);
 	return 0;
 }
 
@@ -267,8 +330,10 @@ reload(struct child *child)
 {
 	struct scand *scand = child->ctx;
 
-	if (scand->pool != NULL)
-		pool_reload(scand->pool);
+	if (scand->pool == NULL)
+		return;
+	configure_known(scand);
+	pool_reload(scand->pool);
 }
 
 int
@@ -277,14 +342,19 @@ main(int argc, char **argv)
 	static ipc_handler *const handlers[] = {
 		[SCAN_MESSAGE] = on_message,
 	};
+	static const struct child_call calls[] = {
+		{ .server = "directoryd", .proto = &ipc_dir,
+		    .push = on_directory_push, .attached = on_directory },
+		{ .server = NULL },
+	};
 	static const struct child_serve serves[] = {
 		{ .proto = &ipc_scan, .handlers = handlers },
 		{ .proto = NULL },
 	};
 	static const struct child_spec spec = {
 		.name = "scand", .ctx_size = sizeof(struct scand),
-		.serves = serves, .prepare = prepare, .start = start,
-		.reload = reload,
+		.calls = calls, .serves = serves, .prepare = prepare,
+		.start = start, .reload = reload,
 	};
 
 	return child_main(argc, argv, &spec);

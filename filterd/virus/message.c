@@ -6,15 +6,19 @@
 #include <unistd.h>
 
 #include "base/when.h"
+#include "ipc/values.h"
 #include "mail/text.h"
 #include "mail/view.h"
 
 #define SLICE (48U << 10)
 
+#define HEADER_MAX (2U << 20)	/* ingress takes no longer one */
+
 struct scanning {
-	struct engine *engine;
+	const struct scan_tools *tools;
+	struct attack_look *look;
+	struct arena *arena;	/* names of parts */
 	struct mail_view view;
-	int dir;
 	uint64_t until_ms;
 	uint64_t unpacked_octets;
 	struct report *report;
@@ -116,35 +120,6 @@ unpack(struct scanning *scanning, const struct mail_part *part,
 	return problem;
 }
 
-static void
-scan_part(struct scanning *scanning, size_t number,
-    const struct mail_part *part)
-{
-	struct transfer *transfer;
-	struct finding finding;
-	const char *problem;
-	int fd = openat(scanning->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC,
-	    0600);
-
-	if (fd == -1) {
-		finding = found_no(SCAN_CRASHED, "Part.NoFile");
-		found(scanning, number, &finding);
-		return;
-	}
-	/* An encoding nobody knows: the octets as they stand. */
-	transfer = transfer_new(part->encoding.p != NULL &&
-	    transfer_is_known(part->encoding) ? part->encoding : STR(""));
-	problem = unpack(scanning, part, transfer, fd);
-	transfer_free(&transfer);
-	finding = engine_scan(scanning->engine, fd, ms_left(scanning));
-	found(scanning, number, &finding);
-	if (problem != NULL) {
-		finding = found_no(SCAN_LIMIT, problem);
-		found(scanning, number, &finding);
-	}
-	(void)close(fd);
-}
-
 static bool
 is_encoded(const struct mail_part *part)
 {
@@ -157,9 +132,58 @@ is_encoded(const struct mail_part *part)
 static bool
 is_worth(const struct mail_part *part)
 {
-	return (part->kind == MAIL_LEAF ||
-	    (part->flags & MAIL_PART_OPAQUE) != 0) && part->body_len != 0 &&
+	return part->body_len != 0 &&
 	    (is_encoded(part) || !str_eq(part->type, STR("text")));
+}
+
+static void
+look_at_part(struct scanning *scanning, size_t number,
+    const struct mail_part *part, int fd)
+{
+	struct attack_part odd;
+
+	attack_part_of(scanning->arena, part, number, fd, &odd);
+	attack_look_at_part(scanning->look, &odd);
+}
+
+static void
+scan_part(struct scanning *scanning, size_t number,
+    const struct mail_part *part)
+{
+	struct transfer *transfer;
+	struct finding finding;
+	const char *problem;
+	int fd = openat(scanning->tools->dir, ".", O_TMPFILE | O_RDWR |
+	    O_CLOEXEC, 0600);
+
+	if (fd == -1) {
+		finding = found_no(SCAN_CRASHED, "Part.NoFile");
+		found(scanning, number, &finding);
+		return;
+	}
+	/* An encoding nobody knows: the octets as they stand. */
+	transfer = transfer_new(part->encoding.p != NULL &&
+	    transfer_is_known(part->encoding) ? part->encoding : STR(""));
+	problem = unpack(scanning, part, transfer, fd);
+	transfer_free(&transfer);
+	look_at_part(scanning, number, part, fd);
+	if (is_worth(part)) {
+		finding = engine_scan(scanning->tools->engine, fd,
+		    ms_left(scanning));
+		found(scanning, number, &finding);
+	}
+	if (problem != NULL) {
+		finding = found_no(SCAN_LIMIT, problem);
+		found(scanning, number, &finding);
+	}
+	(void)close(fd);
+}
+
+static bool
+is_leaf(const struct mail_part *part)
+{
+	return part->kind == MAIL_LEAF ||
+	    (part->flags & MAIL_PART_OPAQUE) != 0;
 }
 
 static void
@@ -169,7 +193,7 @@ scan_parts(struct scanning *scanning, const struct mail_summary *summary)
 	size_t i;
 
 	for (i = 0; i < summary->part_count; i++) {
-		if (!is_worth(&summary->parts[i]))
+		if (!is_leaf(&summary->parts[i]))
 			continue;
 		if (ms_left(scanning) == 0) {
 			found(scanning, i, &late);
@@ -179,27 +203,63 @@ scan_parts(struct scanning *scanning, const struct mail_summary *summary)
 	}
 }
 
-void
-message_scan(struct engine *engine, int fd, uint64_t size, int dir,
-    uint64_t ms, struct report *report_r)
+/* ---- the message ---- */
+
+static void
+look_at_header(struct scanning *scanning, const struct mail_summary *summary)
 {
-	struct scanning scanning = {
-		.engine = engine, .dir = dir, .report = report_r,
-		.view = mail_view_of_fd(STR_NONE, fd, size),
-		.until_ms = when_mono_ms() + ms,
-	};
+	size_t size = (size_t)summary->parts[0].header_len, at = 0, len = 1;
+	char *header;
+
+	if (size > HEADER_MAX)
+		size = HEADER_MAX;
+	header = malloc(size + 1);
+	invariant(header != NULL);
+	while (at < size && len != 0) {
+		if (mail_view_read_blob(&scanning->view, at, header + at,
+		    size - at, &len, NULL) != 0)
+			break;
+		at += len;
+	}
+	attack_look_at_message(scanning->look, str_make(header, at));
+	free(header);
+}
+
+static void
+scan_inside(struct scanning *scanning, uint64_t flags)
+{
 	struct scan *scan = scan_new();
+	const struct mail_summary *summary;
 	struct finding finding;
 	bool is_done = false;
 
-	*report_r = (struct report){ .parts_len = 0 };
-	report_r->whole = engine_scan(engine, fd, ms);
-	if (mail_view_scan(&scanning.view, scan, SIZE_MAX, &is_done, NULL) ==
+	if (mail_view_scan(&scanning->view, scan, SIZE_MAX, &is_done, NULL) ==
 	    0 && is_done) {
-		scan_parts(&scanning, scan_end(scan));
+		summary = scan_end(scan);
+		if ((flags & SCAN_F_OUTSIDE) != 0)
+			look_at_header(scanning, summary);
+		scan_parts(scanning, summary);
 	} else {
 		finding = found_no(SCAN_CRASHED, "Message.Unreadable");
-		outweigh(&report_r->whole, &finding);
+		outweigh(&scanning->report->whole, &finding);
 	}
 	scan_free(&scan);
+}
+
+void
+message_scan(const struct scan_tools *tools, int fd, uint64_t size,
+    uint64_t flags, uint64_t ms, struct report *report_r)
+{
+	struct scanning scanning = {
+		.tools = tools, .report = report_r, .arena = arena_new(0),
+		.view = mail_view_of_fd(STR_NONE, fd, size),
+		.until_ms = when_mono_ms() + ms,
+	};
+
+	*report_r = (struct report){ .parts_len = 0 };
+	report_r->whole = engine_scan(tools->engine, fd, ms);
+	scanning.look = attack_open(tools->attack, &report_r->odd);
+	scan_inside(&scanning, flags);
+	attack_close(&scanning.look);
+	arena_free(&scanning.arena);
 }

@@ -4,7 +4,8 @@
  *
  * The message is given to the engine as it stands, and each part again
  * without its transfer encoding, as our own parser finds it: what another
- * parser does not see as a part is not passed over.
+ * parser does not see as a part is not passed over. What is odd about it and
+ * its parts is looked for in the same octets (filterd/attack).
  *
  * Lifetime.   message_scan() fills report in.
  * Ownership.  Values.
@@ -16,6 +17,7 @@
 #ifndef VIRUS_MESSAGE_H
 #define VIRUS_MESSAGE_H
 
+#include "filterd/attack/attack.h"
 #include "filterd/virus/engine.h"
 
 #define REPORT_PARTS_MAX 100U
@@ -27,10 +29,17 @@ struct report {
 		struct finding finding;
 	} parts[REPORT_PARTS_MAX];
 	size_t parts_len;
+	struct attack_report odd;
 };
 
-/* dir: of the folder for unpacked parts. */
-void message_scan(struct engine *engine, int fd, uint64_t size, int dir,
-    uint64_t ms, struct report *report_r);
+struct scan_tools {
+	struct engine *engine;
+	struct attack *attack;
+	int dir;		/* of the folder for unpacked parts */
+};
+
+/* flags: enum scan_flag. */
+void message_scan(const struct scan_tools *tools, int fd, uint64_t size,
+    uint64_t flags, uint64_t ms, struct report *report_r);
 
 #endif

@@ -20,13 +20,15 @@
 #define RETRY_MS 30000		/* after signatures that are unusable */
 #define FORK_PAUSE_MS 1000	/* after a worker that ended before its test */
 #define TRIES_MAX 2
-#define PARTS_MAX 100
+#define NAME_MAX_OCTETS 200U	/* of what was found, and what shows it */
+#define ROWS_MAX 200
 
 struct pool_job {
 	struct list node;
 	struct ipc_req *req;
 	int fd;
 	uint64_t size;
+	uint64_t flags;
 	uint64_t deadline_ms;
 	unsigned tries;
 };
@@ -48,6 +50,7 @@ struct worker {
 	struct ipc_link *link;
 	uint64_t pid;
 	unsigned scans;
+	unsigned known;			/* of the pool when it was forked */
 	struct pool_job *job;
 	struct loop_timer timer;
 	bool is_late;
@@ -62,6 +65,7 @@ struct pool {
 	uint64_t bad_stamp;		/* of signatures that were unusable */
 	uint64_t bad_until_ms;
 	uint64_t fork_after_ms;
+	unsigned known;			/* goes up with what is known of us */
 	struct list waiting;
 	struct loop_timer again;	/* pump() */
 	struct loop_timer look;
@@ -89,6 +93,7 @@ job_answer(struct pool_job *job, enum scan_result result, const char *name)
 
 	ipc_put_u64(out, result);
 	ipc_put_str(out, str_of(name));
+	ipc_put_bool(out, false);
 	ipc_reply_end(out, -1);
 	job_free(job);
 }
@@ -209,49 +214,65 @@ on_worker_late(void *arg)
 	pump(pool);
 }
 
-/* Retire it when it has done its part or its signatures are old. */
+/* Retire it when it has done its part, what it was given may have taken it
+ * over, or what it knows is old. */
 static void
-worker_rest(struct worker *worker)
+worker_rest(struct worker *worker, bool is_trusted)
 {
 	struct pool *pool = worker->pool;
 
 	worker->state = W_IDLE;
-	if (++worker->scans >= WORKER_SCANS_MAX ||
-	    worker->generation != pool->current)
+	if (++worker->scans >= pool->settings.scans_max || !is_trusted ||
+	    worker->generation != pool->current ||
+	    worker->known != pool->known)
 		worker_end(worker);
 	pump(pool);
 }
 
-/* The worker is as hostile as what it read. */
+/* A row of what was found; one that makes no sense is left out. */
 static void
+forward_row(struct ipc_out *out, struct ipc_in *in)
+{
+	uint64_t part = ipc_get_u64(in), what = ipc_get_u64(in);
+	struct str name = ipc_get_str(in), detail = ipc_get_str(in);
+
+	if (part > UINT16_MAX || (what >= SCAN_RESULTS &&
+	    what != SCAN_W_TRAIT) || !str_is_printable(name) ||
+	    name.len > NAME_MAX_OCTETS || !str_is_text(detail) ||
+	    detail.len > NAME_MAX_OCTETS ||
+	    ipc_room(out) < name.len + detail.len + 64)
+		return;
+	ipc_put_u64(out, part);
+	ipc_put_u64(out, what);
+	ipc_put_str(out, name);
+	ipc_put_str(out, detail);
+}
+
+/* The worker is as hostile as what it read. False: it is not to read more. */
+static bool
 forward(struct pool_job *job, struct ipc_in *in)
 {
-	uint64_t result = ipc_get_u64(in), part, kind;
+	uint64_t result = ipc_get_u64(in);
 	struct str name = ipc_get_str(in);
+	bool is_suspicious = ipc_get_bool(in);
 	struct ipc_out *out;
 	unsigned n;
 
 	if (result >= SCAN_RESULTS) {
 		job_answer(job, SCAN_CRASHED, "Scanner.Nonsense");
-		return;
+		return false;
 	}
 	out = ipc_reply_begin(job->req);
 	ipc_put_u64(out, result);
-	ipc_put_str(out, str_is_printable(name) ? str_sub(name, 0, 200) :
-	    STR("?"));
-	for (n = 0; n < PARTS_MAX && ipc_more(in); n++) {
-		part = ipc_get_u64(in);
-		kind = ipc_get_u64(in);
-		name = ipc_get_str(in);
-		if (part > UINT16_MAX || kind >= SCAN_RESULTS ||
-		    !str_is_printable(name) || name.len > 200)
-			continue;
-		ipc_put_u64(out, part);
-		ipc_put_u64(out, kind);
-		ipc_put_str(out, name);
-	}
+	ipc_put_str(out, str_is_printable(name) ?
+	    str_sub(name, 0, NAME_MAX_OCTETS) : STR("?"));
+	ipc_put_bool(out, is_suspicious);
+	for (n = 0; n < ROWS_MAX && ipc_more(in); n++)
+		forward_row(out, in);
 	ipc_reply_end(out, -1);
 	job_free(job);
+	return !is_suspicious && result != SCAN_INFECTED &&
+	    result != SCAN_CRASHED;
 }
 
 static void
@@ -265,8 +286,7 @@ on_scanned(void *ctx, int code, struct ipc_in *in)
 		return;
 	loop_timer_stop(&worker->timer);
 	worker->job = NULL;
-	forward(job, in);
-	worker_rest(worker);
+	worker_rest(worker, forward(job, in));
 }
 
 static void
@@ -284,6 +304,7 @@ worker_give(struct worker *worker, struct pool_job *job)
 	loop_timer_start(&worker->timer, ms + GRACE_MS);
 	ipc_put_u64(out, ms);
 	ipc_put_u64(out, job->size);
+	ipc_put_u64(out, job->flags);
 	(void)ipc_call(out, job->fd, ms + 2 * GRACE_MS, on_scanned, worker);
 }
 
@@ -336,7 +357,7 @@ on_tested(void *ctx, int code, struct ipc_in *in)
 	worker->state = W_IDLE;
 	if (!generation->is_tested)
 		generation_tested(generation);
-	if (generation != pool->current ||
+	if (generation != pool->current || worker->known != pool->known ||
 	    worker == &pool->workers[pool->settings.workers])
 		worker_end(worker);
 	pump(pool);
@@ -376,6 +397,7 @@ worker_fork(struct worker *worker, struct generation *generation)
 	}
 	worker->generation = generation;
 	worker->state = W_FORKING;
+	worker->known = pool->known;
 	worker->link = ipc_client_new(pool->loop, &ipc_scanner, worker);
 	ipc_client_on(worker->link, NULL, on_worker_gone);
 	ipc_client_attach(worker->link, fds[0]);
@@ -592,7 +614,7 @@ look(void *arg)
 
 void
 pool_scan(struct pool *pool, struct ipc_req *req, int fd, uint64_t size,
-    uint64_t deadline_ms)
+    uint64_t flags, uint64_t deadline_ms)
 {
 	struct pool_job *job = calloc(1, sizeof(*job));
 
@@ -600,8 +622,28 @@ pool_scan(struct pool *pool, struct ipc_req *req, int fd, uint64_t size,
 	job->req = req;
 	job->fd = fd;
 	job->size = size;
+	job->flags = flags;
 	job->deadline_ms = deadline_ms;
 	list_add(&pool->waiting, &job->node);
+	pump(pool);
+}
+
+void
+pool_known(struct pool *pool)
+{
+	struct generation *const generations[] = { pool->current,
+	    pool->next };
+	size_t i;
+
+	pool->known++;
+	for (i = 0; i < 2; i++)
+		if (generations[i] != NULL &&
+		    ipc_is_attached(generations[i]->link))
+			pool->settings.tell(pool->settings.ctx,
+			    generations[i]->link);
+	for (i = 0; i < pool->settings.workers; i++)
+		if (pool->workers[i].state == W_IDLE)
+			worker_end(&pool->workers[i]);
 	pump(pool);
 }
 

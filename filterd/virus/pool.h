@@ -6,8 +6,9 @@
  * is inside an infected archive of our own; then it is the one that new
  * workers come from. Signatures that changed make a new generation, and until
  * that one has passed its test the old one goes on: there is no gap, and
- * signatures that find nothing are never used. A worker looks at
- * WORKER_SCANS_MAX messages and is replaced.
+ * signatures that find nothing are never used. A worker looks at a few
+ * messages and is replaced: one that a message has taken over would see the
+ * next ones. What found something that may do so is replaced at once.
  *
  * Hard case: a message that ends its worker is tried once more; the second
  * time that is its verdict. One that takes too long is SCAN_LIMIT, and its
@@ -28,7 +29,6 @@
 #include "ipc/ipc.h"
 
 #define POOL_WORKERS_MAX 64U
-#define WORKER_SCANS_MAX 100U
 
 struct pool;
 
@@ -37,7 +37,10 @@ struct pool_settings {
 	/* In a fresh child: generation_main(). */
 	void (*generation)(const struct worker_env *env, int fd);
 	unsigned workers;
+	unsigned scans_max;	/* messages of one worker's life */
 	uint64_t scan_ms;	/* that one message may take */
+	/* Tell a generation what is known of us now (SCANNER_KNOW). */
+	void (*tell)(void *ctx, struct ipc_link *generation);
 	/* Something needs an operator. */
 	void (*alert)(void *ctx, const char *what);
 	void *ctx;
@@ -45,9 +48,13 @@ struct pool_settings {
 
 struct pool *pool_new(struct loop *loop, const struct pool_settings *settings);
 
-/* Answers req (SCAN_MESSAGE). fd is taken over. */
+/* Answers req (SCAN_MESSAGE). fd is taken over. flags: enum scan_flag. */
 void pool_scan(struct pool *pool, struct ipc_req *req, int fd, uint64_t size,
-    uint64_t deadline_ms);
+    uint64_t flags, uint64_t deadline_ms);
+
+/* What is known of us has changed: workers from now on know it, and those
+ * that do not are replaced when they have nothing to do. */
+void pool_known(struct pool *pool);
 
 /* End all of it; what waits hears ERR_TEMP. */
 void pool_free(struct pool **pool);

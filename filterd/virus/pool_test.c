@@ -16,6 +16,7 @@
 #include "ipc/values.h"
 
 #define WAIT_MS 20000
+#define SCANS_MAX 5U
 
 /* ---- the scanners ---- */
 
@@ -53,17 +54,67 @@ on_test(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	ipc_reply_end(out, -1);
 }
 
+/* What workers of this generation know. */
+static unsigned known_names;
+
+static void
+on_know(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	(void)link;
+	(void)req;
+	if (ipc_get_bool(in))
+		known_names = 0;
+	(void)ipc_get_u64(in);
+	while (ipc_more(in)) {
+		(void)ipc_get_str(in);
+		known_names++;
+	}
+}
+
+static void
+put_row(struct ipc_out *out, uint64_t part, uint64_t what, struct str name,
+    struct str detail)
+{
+	ipc_put_u64(out, part);
+	ipc_put_u64(out, what);
+	ipc_put_str(out, name);
+	ipc_put_str(out, detail);
+}
+
+/* What a worker that was taken over might say. */
+static void
+put_nonsense(struct ipc_out *out)
+{
+	static char many[300];
+	unsigned i;
+
+	memset(many, 'x', sizeof(many));
+	put_row(out, 3, 99, STR("Nonsense"), STR(""));
+	put_row(out, 4, SCAN_INFECTED, STR("Two\r\nLines"), STR(""));
+	put_row(out, 65536, SCAN_INFECTED, STR("NoPart"), STR(""));
+	put_row(out, 4, SCAN_INFECTED, str_make(many, sizeof(many)), STR(""));
+	put_row(out, 4, SCAN_W_TRAIT, STR("bidi-name"),
+	    str_make(many, sizeof(many)));
+	put_row(out, 4, SCAN_W_TRAIT, STR("bidi-name"), STR("\xff"));
+	for (i = 0; i < 300; i++)
+		put_row(out, 5, SCAN_W_TRAIT, STR("no-such\ntrait"),
+		    STR(""));
+	put_row(out, 5, SCAN_W_TRAIT, STR("too-late"), STR(""));
+}
+
 static void
 on_scan(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	uint64_t result = SCAN_CLEAN;
 	int fd;
 	struct ipc_out *out;
-	char what = 0;
+	char what = 0, text[64];
+	uint64_t flags;
 
 	(void)link;
 	(void)ipc_get_u64(in);
 	(void)ipc_get_u64(in);
+	flags = ipc_get_u64(in);
 	fd = ipc_take_fd(in);
 	assert_int_equal(pread(fd, &what, 1, 0), 1);
 	(void)close(fd);
@@ -78,18 +129,19 @@ on_scan(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	out = ipc_reply_begin(req);
 	ipc_put_u64(out, result);
 	ipc_put_str(out, what == 'v' ? STR("Virus.Test") : STR(""));
+	ipc_put_bool(out, what == 's');
 	if (what == 'v') {
-		ipc_put_u64(out, 2);
-		ipc_put_u64(out, SCAN_INFECTED);
-		ipc_put_str(out, is_second ? STR("Second") :
-		    STR("First"));
-		/* What a worker that was taken over might say. */
-		ipc_put_u64(out, 3);
-		ipc_put_u64(out, 99);
-		ipc_put_str(out, STR("Nonsense"));
-		ipc_put_u64(out, 4);
-		ipc_put_u64(out, SCAN_INFECTED);
-		ipc_put_str(out, STR("Two\r\nLines"));
+		put_row(out, 2, SCAN_INFECTED, is_second ? STR("Second") :
+		    STR("First"), STR(""));
+		put_row(out, 65535, SCAN_W_TRAIT, STR("name-ours"),
+		    STR("\xe9\xa3\x9b"));
+		put_nonsense(out);
+	}
+	/* Who says so, and what it knows. */
+	if (what == 's' || what == 'w') {
+		(void)snprintf(text, sizeof(text), "%d %u %u", (int)getpid(),
+		    known_names, (unsigned)flags);
+		put_row(out, 1, SCAN_W_TRAIT, STR("worker"), str_of(text));
 	}
 	ipc_reply_end(out, -1);
 }
@@ -113,7 +165,7 @@ static void on_kill(struct ipc_link *link, struct ipc_req *req,
 static ipc_handler *const handlers[] = {
 	[SCANNER_LOADED] = on_loaded, [SCANNER_FORK] = on_fork,
 	[SCANNER_KILL] = on_kill, [SCANNER_TEST] = on_test,
-	[SCANNER_SCAN] = on_scan,
+	[SCANNER_SCAN] = on_scan, [SCANNER_KNOW] = on_know,
 };
 
 static _Noreturn void
@@ -176,7 +228,8 @@ struct answer {
 	int code;
 	uint64_t result;
 	char name[64];
-	char parts[128];	/* "2 Name;" */
+	bool is_suspicious;
+	char parts[256];	/* "2 Name detail;" */
 };
 
 static struct loop *loop;
@@ -188,9 +241,10 @@ static void
 on_message(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	uint64_t deadline_ms = ipc_get_u64(in), size = ipc_get_u64(in);
+	uint64_t flags = ipc_get_u64(in);
 
 	(void)link;
-	pool_scan(pool, req, ipc_take_fd(in), size, deadline_ms);
+	pool_scan(pool, req, ipc_take_fd(in), size, flags, deadline_ms);
 }
 
 static void
@@ -199,6 +253,19 @@ on_alert(void *ctx, const char *what)
 	(void)ctx;
 	(void)what;
 	alerts++;
+}
+
+static void
+tell(void *ctx, struct ipc_link *link)
+{
+	struct ipc_out *out = ipc_begin(link, SCANNER_KNOW);
+
+	(void)ctx;
+	ipc_put_bool(out, true);
+	ipc_put_u64(out, SCAN_K_DOMAINS);
+	ipc_put_str(out, STR("a.test"));
+	ipc_put_str(out, STR("b.test"));
+	assert_int_equal(ipc_send(out, -1), 0);
 }
 
 static void
@@ -218,7 +285,8 @@ setup(void **state)
 {
 	static ipc_handler *const asked[] = { [SCAN_MESSAGE] = on_message };
 	struct pool_settings settings = { .workers = 2, .scan_ms = 300,
-	    .generation = generation, .alert = on_alert };
+	    .generation = generation, .alert = on_alert, .tell = tell,
+	    .scans_max = SCANS_MAX };
 	int fds[2];
 
 	(void)state;
@@ -264,7 +332,7 @@ static void
 on_answer(void *ctx, int code, struct ipc_in *in)
 {
 	struct answer *answer = ctx;
-	struct str name;
+	struct str name, detail;
 	uint64_t part;
 	size_t len;
 
@@ -276,14 +344,17 @@ on_answer(void *ctx, int code, struct ipc_in *in)
 	name = ipc_get_str(in);
 	(void)snprintf(answer->name, sizeof(answer->name), "%.*s",
 	    STR_FMT(name));
+	answer->is_suspicious = ipc_get_bool(in);
 	while (ipc_more(in)) {
 		part = ipc_get_u64(in);
 		(void)ipc_get_u64(in);
 		name = ipc_get_str(in);
+		detail = ipc_get_str(in);
 		len = strlen(answer->parts);
 		(void)snprintf(answer->parts + len,
-		    sizeof(answer->parts) - len, "%llu %.*s;",
-		    (unsigned long long)part, STR_FMT(name));
+		    sizeof(answer->parts) - len, "%llu %.*s %.*s;",
+		    (unsigned long long)part, STR_FMT(name),
+		    STR_FMT(detail));
 	}
 }
 
@@ -297,6 +368,7 @@ ask(struct answer *answer, char what, uint64_t ms)
 	assert_int_equal(write(fd, &what, 1), 1);
 	ipc_put_u64(out, when_mono_ms() + ms);
 	ipc_put_u64(out, 1);
+	ipc_put_u64(out, SCAN_F_OUTSIDE);
 	(void)ipc_call(out, fd, 2 * WAIT_MS, on_answer, answer);
 	(void)close(fd);
 }
@@ -334,7 +406,9 @@ test_findings(void **state)
 	await(&answer);
 	assert_int_equal(answer.result, SCAN_INFECTED);
 	assert_string_equal(answer.name, "Virus.Test");
-	assert_string_equal(answer.parts, "2 First;");
+	assert_string_equal(answer.parts, "2 First ;"
+	    "65535 name-ours \xe9\xa3\x9b;");
+	assert_false(answer.is_suspicious);
 }
 
 /* Once more, then that is what is said of it; the others go on. */
@@ -370,7 +444,7 @@ test_hang(void **state)
 static void
 test_many(void **state)
 {
-	static struct answer answers[3 * WORKER_SCANS_MAX];
+	static struct answer answers[300];
 	size_t i;
 
 	(void)state;
@@ -382,6 +456,73 @@ test_many(void **state)
 		assert_int_equal(answers[i].result, i % 7 == 0 ?
 		    SCAN_INFECTED : SCAN_CLEAN);
 	}
+}
+
+/* The worker that answers, and how much it knows. */
+static int
+who(char what, unsigned *known_r)
+{
+	struct answer answer;
+	unsigned flags;
+	int pid;
+
+	ask(&answer, what, WAIT_MS);
+	await(&answer);
+	assert_int_equal(answer.code, 0);
+	assert_int_equal(answer.is_suspicious, what == 's');
+	assert_int_equal(sscanf(answer.parts, "1 worker %d %u %u;", &pid,
+	    known_r, &flags), 3);
+	assert_int_equal(flags, SCAN_F_OUTSIDE);
+	return pid;
+}
+
+/* No worker sees more than its share. */
+static void
+test_share(void **state)
+{
+	int pids[40];
+	unsigned known, count;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(pids); i++) {
+		pids[i] = who('w', &known);
+		for (k = 0, count = 0; k <= i; k++)
+			count += pids[k] == pids[i];
+		assert_true(count <= SCANS_MAX);
+	}
+}
+
+/* One that read what may have taken it over sees nothing more. */
+static void
+test_suspects(void **state)
+{
+	unsigned known, i;
+	int pid;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		pid = who('s', &known);
+		assert_int_not_equal(who('w', &known), pid);
+		assert_int_not_equal(who('w', &known), pid);
+	}
+}
+
+/* What is known of us reaches the workers without new signatures. */
+static void
+test_known(void **state)
+{
+	unsigned known;
+
+	(void)state;
+	(void)who('w', &known);
+	assert_int_equal(known, 0);
+	pool_known(pool);
+	(void)who('w', &known);
+	assert_int_equal(known, 2);
+	pool_known(pool);
+	(void)who('w', &known);
+	assert_int_equal(known, 2);
 }
 
 /* Signatures that find nothing in an archive, or cannot be loaded, are never
@@ -434,13 +575,13 @@ test_reload(void **state)
 	expect('c', SCAN_CLEAN, "");
 	make_file("second");
 	pool_reload(pool);
-	while (strcmp(answer.parts, "2 Second;") != 0 &&
+	while (strncmp(answer.parts, "2 Second ;", 10) != 0 &&
 	    when_mono_ms() < until) {
 		ask(&answer, 'v', WAIT_MS);
 		await(&answer);
 		assert_int_equal(answer.result, SCAN_INFECTED);
 	}
-	assert_string_equal(answer.parts, "2 Second;");
+	assert_int_equal(strncmp(answer.parts, "2 Second ;", 10), 0);
 	assert_int_equal(alerts, 0);
 }
 
@@ -453,6 +594,9 @@ main(void)
 		TEST(test_crash),
 		TEST(test_hang),
 		TEST(test_many),
+		TEST(test_share),
+		TEST(test_suspects),
+		TEST(test_known),
 		TEST(test_unusable),
 		TEST(test_reload_bad),
 		TEST(test_reload),

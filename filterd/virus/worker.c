@@ -14,6 +14,7 @@
 #include "filterd/virus/message.h"
 #include "io/loop.h"
 #include "ipc/links.h"
+#include "ipc/values.h"
 #include "proc/sandbox.h"
 
 #define CPU_S 600		/* a worker's whole life */
@@ -30,8 +31,7 @@ struct generation {
 };
 
 struct scan_worker {
-	struct engine *engine;
-	int dir;
+	struct scan_tools tools;
 };
 
 /* Nothing of the parent's but the log and this descriptor. */
@@ -83,13 +83,46 @@ on_test(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct scan_worker *worker = ipc_link_ctx(link);
 	struct ipc_out *out;
-	bool is_found = engine_test(worker->engine);
+	bool is_found = engine_test(worker->tools.engine);
 
 	(void)in;
-	sweep(worker->dir, 0);
+	sweep(worker->tools.dir, 0);
 	out = ipc_reply_begin(req);
 	ipc_put_bool(out, is_found);
 	ipc_reply_end(out, -1);
+}
+
+static void
+put_row(struct ipc_out *out, uint64_t part, uint64_t what, const char *name,
+    const char *detail)
+{
+	/* Each field has a few octets of its own. */
+	if (ipc_room(out) < strlen(name) + strlen(detail) + 64)
+		return;
+	ipc_put_u64(out, part);
+	ipc_put_u64(out, what);
+	ipc_put_str(out, str_of(name));
+	ipc_put_str(out, str_of(detail));
+}
+
+static void
+put_report(struct ipc_out *out, const struct report *report)
+{
+	const struct attack_note *note;
+	size_t i;
+
+	ipc_put_u64(out, report->whole.result);
+	ipc_put_str(out, str_of(report->whole.name));
+	ipc_put_bool(out, attack_is_suspicious(&report->odd));
+	for (i = 0; i < report->parts_len; i++)
+		put_row(out, report->parts[i].part,
+		    report->parts[i].finding.result,
+		    report->parts[i].finding.name, "");
+	for (i = 0; i < report->odd.notes_len; i++) {
+		note = &report->odd.notes[i];
+		put_row(out, note->part, SCAN_W_TRAIT,
+		    attack_trait_name(note->trait), note->detail);
+	}
 }
 
 static void
@@ -97,22 +130,16 @@ on_scan(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct scan_worker *worker = ipc_link_ctx(link);
 	uint64_t ms = ipc_get_u64(in), size = ipc_get_u64(in);
+	uint64_t flags = ipc_get_u64(in);
 	int fd = ipc_take_fd(in);
 	struct report report;
 	struct ipc_out *out;
-	size_t i;
 
-	message_scan(worker->engine, fd, size, worker->dir, ms, &report);
+	message_scan(&worker->tools, fd, size, flags, ms, &report);
 	(void)close(fd);
-	sweep(worker->dir, 0);
+	sweep(worker->tools.dir, 0);
 	out = ipc_reply_begin(req);
-	ipc_put_u64(out, report.whole.result);
-	ipc_put_str(out, str_of(report.whole.name));
-	for (i = 0; i < report.parts_len; i++) {
-		ipc_put_u64(out, report.parts[i].part);
-		ipc_put_u64(out, report.parts[i].finding.result);
-		ipc_put_str(out, str_of(report.parts[i].finding.name));
-	}
+	put_report(out, &report);
 	ipc_reply_end(out, -1);
 }
 
@@ -159,15 +186,15 @@ worker_enter(const struct worker_env *env, struct scan_worker *worker,
 
 	(void)snprintf(folder, sizeof(folder), "%s/%llu", env->unpack,
 	    (unsigned long long)slot);
-	worker->dir = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+	worker->tools.dir = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
 	    O_CLOEXEC);
-	if (worker->dir == -1)
+	if (worker->tools.dir == -1)
 		return err_set_errno(err, ERR_TEMP, "open %s", folder);
-	sweep(worker->dir, 0);
-	if ((rc = engine_use_folder(worker->engine, folder, err)) != 0 ||
+	sweep(worker->tools.dir, 0);
+	if ((rc = engine_use_folder(worker->tools.engine, folder, err)) != 0 ||
 	    (rc = set_limits(err)) != 0)
 		return rc;
-	return sandbox_narrow(&worker->dir, 1, SB_READ | SB_WRITE, SB_FILES,
+	return sandbox_narrow(&worker->tools.dir, 1, SB_READ | SB_WRITE, SB_FILES,
 	    env->is_degraded_ok, err);
 }
 
@@ -177,9 +204,11 @@ worker_main(const struct generation *generation, uint64_t slot, int fd)
 	static ipc_handler *const handlers[] = {
 		[SCANNER_LOADED] = NULL, [SCANNER_FORK] = NULL,
 		[SCANNER_KILL] = NULL, [SCANNER_TEST] = on_test,
-		[SCANNER_SCAN] = on_scan,
+		[SCANNER_SCAN] = on_scan, [SCANNER_KNOW] = NULL,
 	};
-	struct scan_worker worker = { .engine = generation->engine };
+	struct scan_worker worker = { .tools = {
+	    .engine = generation->engine,
+	    .attack = generation->env->attack } };
 	struct err err = ERR_INIT;
 	struct loop *loop;
 
@@ -245,6 +274,25 @@ on_kill(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		(void)kill((pid_t)pid, SIGKILL);
 }
 
+/* Its attack tables are a copy of scand's; its next workers get one of it. */
+static void
+on_know(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
+{
+	struct generation *generation = ipc_link_ctx(link);
+	struct attack *attack = generation->env->attack;
+	uint64_t kind;
+
+	(void)req;
+	if (ipc_get_bool(in))
+		attack_forget(attack);
+	kind = ipc_get_u64(in);
+	while (ipc_more(in))
+		if (kind == SCAN_K_DOMAINS)
+			(void)attack_add_domain(attack, ipc_get_str(in));
+		else
+			attack_add_name(attack, ipc_get_str(in));
+}
+
 static void
 reap(void *arg)
 {
@@ -261,7 +309,7 @@ generation_main(const struct worker_env *env, int fd)
 	static ipc_handler *const handlers[] = {
 		[SCANNER_LOADED] = on_loaded, [SCANNER_FORK] = on_fork,
 		[SCANNER_KILL] = on_kill, [SCANNER_TEST] = NULL,
-		[SCANNER_SCAN] = NULL,
+		[SCANNER_SCAN] = NULL, [SCANNER_KNOW] = on_know,
 	};
 	struct generation generation = { .env = env };
 	struct err err = ERR_INIT;

@@ -16,11 +16,15 @@
 
 #include "base/err.h"
 
+struct attack;
+
 struct worker_env {
 	/* folders, as they are reached now; ended by NULL */
 	const char *signatures[3];
 	const char *unpack;	/* holds a folder for each slot */
 	bool is_degraded_ok;
+	struct attack *attack;	/* its tables are opened, and what is known of
+				   us when a generation begins is in it */
 };
 
 /* Serve scand (scanner.def, SCANNER_LOADED to SCANNER_KILL) on fd. */

@@ -8,7 +8,7 @@
 
 enum type { TEXT, SIZE, TIME, COUNT, FLAG, DAYS, LEVEL, SANDBOX, POLICY,
 	ABSENT, ORGANIZATION, TREATMENT, INFECTED_PART, INFECTED, UNOPENED,
-	POINTS };
+	POINTS, SUSPICION, NAMES };
 
 struct key {
 	const char *name;
@@ -102,6 +102,10 @@ parse_value(const struct key *key, const char *value, uint64_t *number_r,
 		*want_r = "text on one line";
 		rc = str_is_printable(text) ? 0 : ERR_SYNTAX;
 		break;
+	case NAMES:
+		*want_r = "text in UTF-8 on one line";
+		rc = str_is_text(text) ? 0 : ERR_SYNTAX;
+		break;
 	case SIZE:
 		*want_r = "a size such as 50M";
 		rc = config_parse_size(text, number_r);
@@ -167,6 +171,11 @@ parse_value(const struct key *key, const char *value, uint64_t *number_r,
 	case INFECTED:
 		*want_r = "quarantine or refuse";
 		rc = config_is_one_of(value, "quarantine refuse") ? 0 : ERR_SYNTAX;
+		break;
+	case SUSPICION:
+		*want_r = "mark, junk, quarantine or detonate";
+		rc = config_is_one_of(value, "mark junk quarantine detonate") ? 0 :
+		    ERR_SYNTAX;
 		break;
 	case ORGANIZATION:
 		*want_r = "walk or list";

@@ -53,6 +53,21 @@ enum detonation_result {
 	DETONATION_RESULTS
 };
 
+/* SCAN_MESSAGE, SCANNER_SCAN: the flags, a mask */
+enum scan_flag {
+	SCAN_F_OUTSIDE = 1,	/* it comes from a stranger, who may pretend
+				   to be somebody */
+};
+
+/* Beside enum scan_result: what was found in a part. */
+#define SCAN_W_TRAIT 64U
+
+/* SCANNER_KNOW */
+enum scan_known {
+	SCAN_K_DOMAINS = 0,	/* ours and partners' */
+	SCAN_K_NAMES = 1,	/* that stand for us */
+};
+
 /* DIR_ROUTE */
 enum dir_route {
 	DIR_R_ACCOUNT = 0,	/* deliver to account */

@@ -38,8 +38,10 @@
  */
 #ifdef HK_SANITIZE
 #define OUTSIDE SCMP_ACT_ERRNO(ENOSYS)
+#define SIGNAL_OUTSIDE (SECCOMP_RET_ERRNO | EPERM)
 #else
 #define OUTSIDE SCMP_ACT_KILL_PROCESS
+#define SIGNAL_OUTSIDE SECCOMP_RET_KILL_PROCESS
 #endif
 
 struct call_group {
@@ -67,9 +69,11 @@ static const struct call_group call_groups[] = {
 	{ SB_FILES, "openat openat2 open unlink unlinkat mkdir mkdirat "
 	    "rename renameat renameat2 link linkat fsync fdatasync syncfs "
 	    "fallocate getdents64 statfs fstatfs statx stat lstat access "
-	    "faccessat faccessat2 chmod fchmod fchmodat flock readlink "
-	    "readlinkat getcwd umask rmdir utimensat copy_file_range preadv2 "
-	    "sync_file_range fadvise64 fchown chown fchownat" },
+	    "faccessat faccessat2 flock readlink "
+	    "readlinkat getcwd umask rmdir copy_file_range preadv2 "
+	    "sync_file_range fadvise64" },
+	{ SB_MODES, "chmod fchmod fchmodat chown fchown fchownat lchown "
+	    "utimensat utime utimes" },
 	{ SB_FORK, "clone clone3 fork vfork wait4 waitid kill "
 	    "pidfd_open pidfd_send_signal prlimit64 setpriority close_range "
 	    "set_tid_address setsid" },
@@ -88,6 +92,8 @@ static const char *const refused[] = {
 	"openat", "open", "openat2", "access", "faccessat2", "stat", "statx",
 	"readlink", "readlinkat", "prlimit64", "ioctl", "prctl", "socket",
 	"getcwd", "mlock2", "uname", "getdents64", "mincore",
+	"chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat",
+	"lchown", "utimensat", "utime", "utimes",
 };
 
 static int
@@ -213,6 +219,32 @@ enter_seccomp(int wanted, struct err *err)
 	seccomp_release(ctx);
 	if (rc != 0)
 		return err_set(err, ERR_DENIED, "seccomp: %s", strerror(-rc));
+	return 0;
+}
+
+/*
+ * One's own threads may be signalled (abort() does), nobody else's. A filter
+ * of its own, since the process is not known when one is made beforehand.
+ */
+static int
+own_signals_only(struct err *err)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
+		/* The kernel looks at these 32 bits of a pid. */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SIGNAL_OUTSIDE),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {
+		.len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == -1)
+		return err_set_errno(err, ERR_DENIED, "seccomp");
 	return 0;
 }
 
@@ -542,7 +574,9 @@ sandbox_enter(const struct sandbox *sandbox, char *text_r, size_t text_size,
 	if (rc != 0 && !sandbox->is_degraded_ok)
 		return err_set(err, rc, "%s", err_text(&why));
 	err_clear(&why);
-	rc = enter_seccomp(sandbox->groups, &why);
+	rc = (sandbox->groups & SB_FORK) == 0 ? own_signals_only(&why) : 0;
+	if (rc == 0)
+		rc = enter_seccomp(sandbox->groups, &why);
 	if (rc == 0)
 		note(text_r, text_size, "seccomp");
 	if (rc != 0 && !sandbox->is_degraded_ok)
@@ -571,6 +605,8 @@ sandbox_narrow(const int *dirs, size_t dirs_len, int rights, int groups,
 		(void)close(ruleset);
 	if (rc == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		rc = err_set_errno(err, ERR_TEMP, "prctl");
+	if (rc == 0 && (groups & SB_FORK) == 0)
+		rc = own_signals_only(err);
 	if (rc == 0)
 		rc = enter_seccomp(groups, err);
 	return rc;

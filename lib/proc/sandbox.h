@@ -6,7 +6,8 @@
  * Order (threats.md section 5): rlimits, chroot (root only), groups and uid,
  * no_new_privs, Landlock, seccomp, not dumpable. A system call outside the
  * profile's groups kills the process; opening files where none may be opened
- * fails with EACCES, since libraries probe.
+ * fails with EACCES, since libraries probe. Who forks nothing can signal
+ * itself alone (abort()).
  *
  * Lifetime.   sandbox_enter() once a process; nothing undoes it. A forked child
  *             may call sandbox_narrow() to give up still more.
@@ -30,6 +31,8 @@ enum sandbox_group {
 	SB_SOCKETPAIR = 16,
 	SB_SANDBOX = 32,	/* Landlock and seccomp for forked children */
 	SB_CONNECT = 64,	/* sockets of IPv4 and IPv6, connect (outbound) */
+	SB_MODES = 128,		/* owners, rights and times of files: Landlock
+				   does not look at them */
 };
 
 enum sandbox_right { SB_READ = 1, SB_WRITE = 2 };

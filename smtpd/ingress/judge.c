@@ -183,9 +183,11 @@ act_on_rest(struct message *message, const struct verdict *rest)
 {
 	struct verdict *judged = message->judged;
 
-	if (judged->action == VERDICT_DETONATE ||
-	    rest->action == VERDICT_DETONATE)
+	if (judged->action == VERDICT_DELIVER ||
+	    rest->action == VERDICT_DETONATE) {
 		judged->action = rest->action;
+		judged->reason = rest->reason;
+	}
 	judged->is_suspicious = rest->is_suspicious;
 	judged->traits = rest->traits;
 	judged->traits_len = rest->traits_len;

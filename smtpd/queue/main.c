@@ -163,7 +163,7 @@ prepare(struct child *child, struct err *err)
 	    sizeof(queued->deliver.grant_secret));
 	child->sandbox.user = "_hikyaku-queued";
 	child->sandbox.extra_groups = readers;
-	child->sandbox.groups = SB_FILES;
+	child->sandbox.groups = SB_FILES | SB_MODES;
 	child->sandbox.files_max = 65536;
 	queued->path = child_enter_dir(child, "data/queue",
 	    SB_READ | SB_WRITE);
