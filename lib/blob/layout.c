@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "blob/layout.h"
 
-#define PER_DIR 4096
-
 void
 blob_holder_dir(uint64_t account, char path_r[BLOB_PATH_SIZE])
 {
@@ -12,7 +10,7 @@ blob_holder_dir(uint64_t account, char path_r[BLOB_PATH_SIZE])
 		(void)snprintf(path_r, BLOB_PATH_SIZE, "quarantine");
 	else
 		(void)snprintf(path_r, BLOB_PATH_SIZE, "accounts/%llu/%llu",
-		    (unsigned long long)(account / PER_DIR),
+		    (unsigned long long)(account / BLOB_IDS_PER_DIR),
 		    (unsigned long long)account);
 }
 
@@ -20,12 +18,12 @@ void
 blob_link_name(uint64_t id, char path_r[BLOB_PATH_SIZE])
 {
 	(void)snprintf(path_r, BLOB_PATH_SIZE, "b/%llu/%llu",
-	    (unsigned long long)(id / PER_DIR), (unsigned long long)id);
+	    (unsigned long long)(id / BLOB_IDS_PER_DIR), (unsigned long long)id);
 }
 
 void
 blob_link_dir(uint64_t id, char path_r[BLOB_PATH_SIZE])
 {
 	(void)snprintf(path_r, BLOB_PATH_SIZE, "b/%llu",
-	    (unsigned long long)(id / PER_DIR));
+	    (unsigned long long)(id / BLOB_IDS_PER_DIR));
 }

@@ -16,6 +16,7 @@
 #include "base/str.h"
 
 #define BLOB_PATH_SIZE 128
+#define BLOB_IDS_PER_DIR 4096
 
 /* Holders that are no account. Ids of accounts lie between. */
 #define BLOB_HOLDER_QUEUE 0
