@@ -98,6 +98,8 @@ int account_export(struct cli *cli);
 int queue_list(struct cli *cli);
 int queue_show(struct cli *cli);
 int queue_act(struct cli *cli);
+int quarantine_show(struct cli *cli);
+int quarantine_act(struct cli *cli);
 int log_list(struct cli *cli);
 int config_show(struct cli *cli);
 int config_doc(struct cli *cli);

@@ -22,6 +22,7 @@
 
 #define GREETING_S 5
 #define DAYS_WARN 14
+#define SWEPT_S_WARN 3600	/* the quarantine is swept every 5 minutes */
 
 enum state { OK, WARN, FAIL };
 
@@ -241,8 +242,9 @@ static void
 check_missing(struct doctor *d, const json_t *processes)
 {
 	static const char *const wanted[] = { "keyd", "blobd", "directoryd",
-	    "authd", "dnsd", "fetchd", "filterd", "queued", "mboxd", "relay",
-	    "smtpd", "milterd", "imapd", "pop3d", "admind" };
+	    "authd", "dnsd", "fetchd", "filterd", "quarantined", "queued",
+	    "mboxd", "relay", "smtpd", "milterd", "imapd", "pop3d",
+	    "admind" };
 	const json_t *p;
 	bool is_there;
 	size_t i, j;
@@ -605,6 +607,50 @@ check_queue(struct doctor *d)
 	json_decref(items);
 }
 
+/* Something is wrong with it: what, in words; NULL: nothing. */
+static const char *
+quarantine_ails(const json_t *item)
+{
+	json_int_t total = number(item, "total");
+
+	if (time(NULL) - number(item, "swept_s") > SWEPT_S_WARN)
+		return *text_of(item, "failure") != '\0' ?
+		    text_of(item, "failure") : "has not been swept yet";
+	if (number(item, "octets") > total - total / 10)
+		return "it is nearly full: the oldest go first";
+	return NULL;
+}
+
+static void
+check_quarantine(struct doctor *d)
+{
+	json_t *none = json_object(), *result, *check;
+	char octets[32], total[32];
+	struct err err = ERR_INIT;
+	const json_t *item;
+	const char *why;
+
+	if (cli_ask(d->cli, "quarantine", "status", none, &result, &err) !=
+	    0) {
+		(void)find(d, FAIL, "quarantine", "-", "%s", err_text(&err));
+		json_decref(none);
+		return;
+	}
+	item = json_object_get(result, "item");
+	why = quarantine_ails(item);
+	format_size((uint64_t)number(item, "octets"), octets,
+	    sizeof(octets));
+	format_size((uint64_t)number(item, "total"), total, sizeof(total));
+	check = find(d, why != NULL ? WARN : OK, "quarantine", "size",
+	    "%lld messages, %s of %s, swept %s%s%s",
+	    (long long)number(item, "entries"), octets, total,
+	    number(item, "swept_s") != 0 ? text_of(item, "swept") : "never",
+	    why != NULL ? "; " : "", why != NULL ? why : "");
+	json_object_update_missing(check, (json_t *)(uintptr_t)item);
+	json_decref(result);
+	json_decref(none);
+}
+
 int
 doctor(struct cli *cli)
 {
@@ -618,6 +664,7 @@ doctor(struct cli *cli)
 		check_processes(&d);
 		check_listeners(&d);
 		check_queue(&d);
+		check_quarantine(&d);
 	}
 	check_certificate(&d);
 	check_disk(&d);

@@ -107,6 +107,18 @@ const struct verb cli_verbs[] = {
 	{ "queue", "delete", "ids*", "all", queue_act, NULL, NULL, NULL,
 	    "Drop items; nobody is told." },
 
+	{ "quarantine", "list", "", "domain address for", verb_list, NULL,
+	    NULL, "id for owner from subject reason size:size days_left",
+	    "List what was kept from delivery, and why." },
+	{ "quarantine", "show", "id", "", quarantine_show, NULL, NULL, NULL,
+	    "Show one message as harmless text." },
+	{ "quarantine", "release", "ids*", "all domain address for force",
+	    quarantine_act, NULL, NULL, NULL,
+	    "Look at messages again, and deliver them." },
+	{ "quarantine", "delete", "ids*", "all domain address for",
+	    quarantine_act, NULL, NULL, NULL,
+	    "Delete messages; nobody is told." },
+
 	{ "dns", "show", "domain", "", dns_show, NULL, NULL, NULL,
 	    "Print the records a domain should have, as a zone file." },
 	{ "dns", "check", "domain", "", dns_check, NULL, NULL, NULL,

@@ -9,6 +9,7 @@
 
 #define STEP_MS 30000
 #define PASSWORD_MS 120000
+#define RELEASE_MS 150000
 #define LOG_PAGE 200
 
 struct job {
@@ -90,7 +91,7 @@ link_of(struct job *job, const char *server)
 	return child_link(job->child, server);
 }
 
-/* ---- one question: directory, queue ---- */
+/* ---- one question: directory, queue, quarantine ---- */
 
 static void
 ask_directory(struct job *job, const char *verb, const json_t *args,
@@ -151,6 +152,33 @@ run_queue(struct job *job)
 	ipc_put_str(out, str_of(job->verb));
 	ipc_put_str(out, str_of(text));
 	(void)ipc_call(out, -1, STEP_MS, on_queue, job);
+	free(text);
+}
+
+static void
+on_quarantine(void *ctx, int code, struct ipc_in *in)
+{
+	struct job *job = ctx;
+
+	if (code != 0)
+		fail_link(job, code, "quarantined");
+	else
+		finish_text(job, ipc_get_str(in));
+}
+
+static void
+run_quarantine(struct job *job)
+{
+	struct ipc_out *out = ipc_begin(link_of(job, "quarantined"),
+	    QUARANTINE_ADMIN);
+	char *text = json_dumps(job->args, JSON_COMPACT);
+
+	invariant(text != NULL);
+	ipc_put_str(out, str_of(job->actor));
+	ipc_put_str(out, str_of(job->verb));
+	ipc_put_str(out, str_of(text));
+	/* What is released is scanned before. */
+	(void)ipc_call(out, -1, RELEASE_MS, on_quarantine, job);
 	free(text);
 }
 
@@ -537,6 +565,7 @@ static const struct {
 	{ "account", "secret", run_account_secret },
 	{ "account", "delete", run_account_delete },
 	{ "queue", NULL, run_queue },
+	{ "quarantine", NULL, run_quarantine },
 	{ "dns", NULL, run_dns },
 	{ "https", NULL, run_dns },
 	{ "dkim", NULL, run_dkim },

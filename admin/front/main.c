@@ -205,6 +205,7 @@ main(int argc, char **argv)
 		{ .server = "directoryd", .proto = &ipc_dir },
 		{ .server = "authd", .proto = &ipc_auth },
 		{ .server = "queued", .proto = &ipc_queue },
+		{ .server = "quarantined", .proto = &ipc_quarantine },
 		{ .server = "dnsd", .proto = &ipc_dns },
 		{ .server = "fetchd", .proto = &ipc_fetch },
 		{ .server = "keyd", .proto = &ipc_key },

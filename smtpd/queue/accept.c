@@ -238,20 +238,14 @@ take_envelope(struct submission *sub, struct ipc_in *in)
 		item->next_try_s = (int64_t)hold_until_s;
 }
 
-/* What the verdict says about the queue itself. False: it says nothing that
- * can be understood. */
+/* Can it be understood when it is to be acted on? */
 static bool
-take_verdict(struct submission *sub)
+is_verdict(const struct submission *sub)
 {
 	struct verdict verdict;
 
-	if (sub->item.verdict.len == 0)
-		return true;
-	if (verdict_decode(sub->item.verdict, sub->arena, &verdict, NULL) !=
-	    0)
-		return false;
-	sub->item.is_held = verdict.action == VERDICT_QUARANTINE;
-	return true;
+	return sub->item.verdict.len == 0 || verdict_decode(
+	    sub->item.verdict, sub->arena, &verdict, NULL) == 0;
 }
 
 void
@@ -286,7 +280,7 @@ accept_submit(struct acceptor *acceptor, struct ipc_req *req,
 		submission_fail(sub, ERR_TEMP, "recipients are missing");
 		return;
 	}
-	if (!take_verdict(sub)) {
+	if (!is_verdict(sub)) {
 		submission_fail(sub, ERR_TEMP, "the verdict is malformed");
 		return;
 	}

@@ -62,18 +62,6 @@ read_verdict(const struct queue_item *item, struct arena *arena,
 	    verdict_r, NULL) == 0;
 }
 
-/* Why a filter had it held; empty: nobody had. */
-static struct str
-reason_held(const struct queue_item *item, struct arena *arena)
-{
-	struct verdict verdict;
-
-	if (!item->is_held || !read_verdict(item, arena, &verdict) ||
-	    verdict.action != VERDICT_QUARANTINE)
-		return STR("");
-	return verdict.reason;
-}
-
 static json_t *
 show_verdict(const struct queue_item *item, struct arena *arena)
 {
@@ -87,8 +75,7 @@ show_verdict(const struct queue_item *item, struct arena *arena)
 }
 
 static json_t *
-show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt,
-    struct str held)
+show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt)
 {
 	bool is_waiting = rcpt->state == RCPT_QUEUED ||
 	    rcpt->state == RCPT_DEFERRED;
@@ -96,7 +83,7 @@ show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt,
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}",
 	    "address", json_text(rcpt->address),
 	    "state", item->is_held ? "held" : state_names[rcpt->state],
-	    "reason", json_text(held.len != 0 ? held : rcpt->reason),
+	    "reason", json_text(rcpt->reason),
 	    "status", json_text(rcpt->status),
 	    "remote", json_text(rcpt->remote),
 	    "next_try", is_waiting && !item->is_held ?
@@ -108,13 +95,11 @@ show_item(const struct queue_admin *admin, const struct queue_item *item,
     size_t rcpts_max)
 {
 	struct arena *arena = arena_new(0);
-	struct str held = reason_held(item, arena);
 	json_t *rcpts = json_array(), *shown;
 	size_t i;
 
 	for (i = 0; i < item->rcpts_len && i < rcpts_max; i++)
-		json_array_append_new(rcpts, show_rcpt(item, &item->rcpts[i],
-		    held));
+		json_array_append_new(rcpts, show_rcpt(item, &item->rcpts[i]));
 	shown = json_pack("{s:o, s:o, s:I, s:o, s:o, s:b, s:I, s:b, s:I, s:o, "
 	    "s:o}",
 	    "id", json_id(item->id), "sender", json_text(item->sender),

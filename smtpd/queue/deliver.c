@@ -310,6 +310,13 @@ refuse(struct work *work)
 void
 work_routed(struct work *work)
 {
+	if (work->is_quarantined) {
+		if (work_blob(work) == -1)
+			work_fail(work, "the message cannot be read");
+		else
+			work_keep(work);
+		return;
+	}
 	if (work->elsewhere_len != 0) {
 		expand(work);
 		return;
@@ -343,13 +350,18 @@ begin(struct work *work)
 	work_route(work);
 }
 
-static bool
-is_junk(const struct queue_item *item, struct arena *arena)
+/* What the verdict asks of the queue. */
+static void
+read_verdict(struct work *work)
 {
 	struct verdict verdict;
 
-	return item->verdict.len != 0 && verdict_decode(item->verdict, arena,
-	    &verdict, NULL) == 0 && verdict.action == VERDICT_JUNK;
+	if (work->item.verdict.len == 0 || verdict_decode(
+	    work->item.verdict, work->arena, &verdict, NULL) != 0)
+		return;
+	work->is_junk = verdict.action == VERDICT_JUNK;
+	work->is_quarantined = verdict.action == VERDICT_QUARANTINE;
+	work->is_for_admin = verdict.holder == VERDICT_H_ADMIN;
 }
 
 void
@@ -367,7 +379,7 @@ deliver_item(const struct deliver_env *env, struct arena *arena,
 	work->ctx = ctx;
 	work->trace = arena_printf(arena, "Return-Path: <%.*s>\r\n%.*s",
 	    STR_FMT(item->sender), STR_FMT(item->trace));
-	work->is_junk = is_junk(item, arena);
+	read_verdict(work);
 	if (!env->is_discard) {
 		begin(work);
 		return;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * deliver: items that are being worked on now: to mailboxes (local.c), to
- * other hosts (away.c), and reports to their senders (bounce.c). work.h tells
- * the story.
+ * other hosts (away.c), into the quarantine (keep.c), and reports to their
+ * senders (bounce.c). work.h tells the story.
  *
  * A recipient with several accounts is done when all have the message; an
  * account that two recipients lead to gets it once. A repetition after a crash
- * delivers nothing twice, since mboxd keys each delivery by item and address.
+ * delivers nothing twice, since mboxd keys each delivery by item and address,
+ * and quarantined each entry by item and owner.
  * What another host took is written in the next commit: only a crash between
  * the two sends it again.
  *
@@ -27,6 +28,7 @@ struct deliver_env {
 	struct ipc_link *directory;
 	struct ipc_link *mailboxes;
 	struct ipc_link *blobs;
+	struct ipc_link *quarantine;
 	struct remote *remote;
 	/* A new item of our own (a DSN) is on disk. Takes the arena. */
 	void (*accepted)(void *ctx, struct arena *arena,

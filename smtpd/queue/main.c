@@ -242,6 +242,7 @@ start(struct child *child, struct err *err)
 	queued->deliver.directory = child_link(child, "directoryd");
 	queued->deliver.mailboxes = child_link(child, "mboxd");
 	queued->deliver.blobs = child_link(child, "blobd");
+	queued->deliver.quarantine = child_link(child, "quarantined");
 	queued->deliver.accepted = on_bounce;
 	queued->deliver.ctx = queued;
 	queued->remote = remote_new(child->loop, on_wake, queued);
@@ -305,6 +306,7 @@ main(int argc, char **argv)
 		    .push = on_directory_push },
 		{ .server = "blobd", .proto = &ipc_blob },
 		{ .server = "mboxd", .proto = &ipc_mbox },
+		{ .server = "quarantined", .proto = &ipc_quarantine },
 		{ .server = "keyd", .proto = &ipc_key, .attached = on_keyd },
 		{ .server = NULL },
 	};

@@ -84,6 +84,17 @@ outcome_relayed(struct work *work, size_t i, struct str remote, bool has_dsn)
 		success(work, i, RCPT_RELAYED, "2.0.0");
 }
 
+void
+outcome_kept(struct work *work, size_t i)
+{
+	ev_info(NULL, "queue.rcpt.quarantined",
+	    EV_U64(queue_id, work->item.id),
+	    EV_STR(recipient, work->item.rcpts[i].address),
+	    EV_U64(delay_ms, delay_ms(work)));
+	/* The sender hears nothing: nobody has it yet. */
+	outcome_gone(work, i);
+}
+
 static void
 tried(struct work *work, struct queue_rcpt *rcpt, enum rcpt_state state,
     const struct outcome *why)

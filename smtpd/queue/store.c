@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpd/queue/store.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/log.h"
 #include "base/when.h"
-#include "blob/layout.h"
+#include "blob/links.h"
 #include "db/db.h"
 
 #define CHECKPOINT_PAGES 2000
-#define IDS_PER_DIR 4096
 /* Longer than anybody keeps what he may submit again: a quarantine 90 days. */
 #define KEY_KEPT_S (100 * 86400)
 
@@ -109,6 +102,11 @@ static const char *const migrations[] = {
 	"CREATE TABLE submission (key TEXT PRIMARY KEY, "
 	" item INTEGER NOT NULL, made_s INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX submission_made ON submission (made_s);",
+
+	/* What a filter had held (action 2 in its verdict) is kept by the
+	 * quarantine from now on. */
+	"UPDATE item SET is_held = 0 WHERE is_held = 1 AND "
+	" SUBSTR(verdict, 5, 1) = x'02';",
 };
 
 static const struct db_schema schema = {
@@ -136,10 +134,9 @@ struct queue_store {
 	struct list afters;
 	struct list gone;	/* items whose link goes after the commit */
 	bool has_progress;	/* the round changed more than new items */
-	int dir_fd;
+	struct blob_links links;
 	uint64_t epoch;
 	uint32_t sequence;
-	uint64_t made_dir;	/* newest b/N that is there, plus 1 */
 };
 
 /* ---- commit ---- */
@@ -147,14 +144,12 @@ struct queue_store {
 static void
 unlink_gone(struct queue_store *store, bool is_committed)
 {
-	char name[BLOB_PATH_SIZE];
 	struct gone *gone;
 
 	while ((gone = list_first(&store->gone, struct gone, node)) != NULL) {
 		list_del(&gone->node);
-		blob_link_name(gone->id, name);
 		if (is_committed)
-			(void)unlinkat(store->dir_fd, name, 0);
+			blob_links_remove(&store->links, gone->id);
 		free(gone);
 	}
 }
@@ -259,7 +254,6 @@ int
 queue_store_reserve(struct queue_store *store, uint64_t *id_r,
     struct err *err)
 {
-	char dir[BLOB_PATH_SIZE];
 	uint64_t id;
 	int rc;
 
@@ -267,17 +261,8 @@ queue_store_reserve(struct queue_store *store, uint64_t *id_r,
 		return rc;
 	/* Epochs make ids unique over crashes: a start never reuses one. */
 	id = store->epoch << 27 | ++store->sequence;
-	if (id / IDS_PER_DIR + 1 != store->made_dir) {
-		blob_link_dir(id, dir);
-		if (mkdirat(store->dir_fd, dir, 02770) == -1 &&
-		    errno != EEXIST)
-			return err_set_errno(err, errno == ENOSPC ?
-			    ERR_LIMIT : ERR_TEMP, "%s", dir);
-		/* The umask may have taken blobd's group away. */
-		if (fchmodat(store->dir_fd, dir, 02770, 0) == -1)
-			return err_set_errno(err, ERR_TEMP, "%s", dir);
-		store->made_dir = id / IDS_PER_DIR + 1;
-	}
+	if ((rc = blob_links_prepare(&store->links, id, err)) != 0)
+		return rc;
 	*id_r = id;
 	return 0;
 }
@@ -286,19 +271,13 @@ int
 queue_store_open_blob(struct queue_store *store, uint64_t id,
     struct err *err)
 {
-	char name[BLOB_PATH_SIZE];
-	int fd;
-
-	blob_link_name(id, name);
-	fd = openat(store->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -1)
-		return err_set_errno(err, ERR_TEMP, "%s", name);
-	return fd;
+	return blob_links_open(&store->links, id, err);
 }
 
 static bool
-item_exists(struct queue_store *store, uint64_t id)
+item_exists(void *ctx, uint64_t id)
 {
+	struct queue_store *store = ctx;
 	struct db_query *q = db_query(store->db, ITEM_EXISTS);
 	bool is_there;
 
@@ -308,51 +287,12 @@ item_exists(struct queue_store *store, uint64_t id)
 	return db_end(&q, NULL) != 0 || is_there;
 }
 
-static size_t
-sweep_dir(struct queue_store *store, int fd)
-{
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	size_t removed = 0;
-	uint64_t id;
-
-	if (dir == NULL) {
-		(void)close(fd);
-		return 0;
-	}
-	while ((entry = readdir(dir)) != NULL)
-		if (str_to_u64(str_of(entry->d_name), UINT64_MAX, &id) == 0 &&
-		    !item_exists(store, id) &&
-		    unlinkat(dirfd(dir), entry->d_name, 0) == 0)
-			removed++;
-	(void)closedir(dir);
-	return removed;
-}
-
 /* Links that a crash left without a row. */
 static void
 sweep(struct queue_store *store)
 {
-	int fd = openat(store->dir_fd, "b",
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd != -1 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-	size_t removed = 0;
+	size_t removed = blob_links_sweep(&store->links, item_exists, store);
 
-	if (dir == NULL)
-		return;
-	while ((entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		fd = openat(dirfd(dir), entry->d_name,
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd == -1)
-			continue;
-		removed += sweep_dir(store, fd);
-		/* Succeeds only when it is empty. */
-		(void)unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
-	}
-	(void)closedir(dir);
 	if (removed != 0)
 		ev_info(NULL, "queue.links.swept", EV_U64(count, removed));
 }
@@ -370,7 +310,7 @@ queue_store_open(struct queue_store **store_r, struct loop *loop,
 
 	invariant(store != NULL);
 	store->loop = loop;
-	store->dir_fd = dir_fd;
+	blob_links_init(&store->links, dir_fd);
 	list_init(&store->afters);
 	list_init(&store->gone);
 	loop_later_init(&store->commit, on_commit, store);

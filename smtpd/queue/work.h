@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * work: one item while it is being worked on; what the files route.c,
- * local.c, away.c, outcome.c and bounce.c share.
+ * local.c, away.c, keep.c, outcome.c and bounce.c share.
  *
  * Story. deliver.c asks route.c where each waiting recipient leads. A
  * recipient that leads elsewhere by a forward is replaced by a row of its
  * own, durably, before anything is sent, so that a repetition sends nothing
  * twice. Then local.c (mailboxes) and away.c (other hosts) work beside each
- * other. Each tells outcome.c what became of a recipient, which is written in
+ * other; what goes into the quarantine is keep.c's alone. Each tells outcome.c what became of a recipient, which is written in
  * the commit of that round. When both are through, bounce.c reports to the
  * sender what he is to hear, and the item is removed or gets its next try.
  *
@@ -51,6 +51,8 @@ struct work {
 	struct str grant;		/* for jobs elsewhere; see away.c */
 	bool has_grant;
 	bool is_junk;			/* so says the verdict */
+	bool is_quarantined;		/* the same */
+	bool is_for_admin;		/* who decides about that */
 
 	/* route.c */
 	bool *is_routed;		/* per recipient */
@@ -98,6 +100,9 @@ void work_local(struct work *work);
 void work_away(struct work *work);
 void work_part_done(struct work *work);
 
+/* keep.c: into the quarantine, instead of both. */
+void work_keep(struct work *work);
+
 /* outcome.c: of recipient number i. */
 struct outcome {
 	const char *status;
@@ -109,6 +114,10 @@ void outcome_relayed(struct work *work, size_t i, struct str remote,
     bool has_dsn);
 void outcome_deferred(struct work *work, size_t i, const struct outcome *why);
 void outcome_failed(struct work *work, size_t i, const struct outcome *why);
+
+/* The quarantine answers for it. Whoever is to hear of that, the recipient or
+ * an administrator, is told here, in the same commit. */
+void outcome_kept(struct work *work, size_t i);
 
 /* Nothing of the recipient is left. */
 void outcome_gone(struct work *work, size_t i);

@@ -12,7 +12,7 @@ from instance import TOP, Instance, free_offset
 from smtp import Smtp
 from test_roundtrip import imap, send
 
-PROGRAMS = {"keyd", "blobd", "directoryd", "authd", "dnsd", "fetchd", "filterd", "queued", "mboxd", "relay",
+PROGRAMS = {"keyd", "blobd", "directoryd", "authd", "dnsd", "fetchd", "filterd", "quarantined", "queued", "mboxd", "relay",
             "smtpd", "imapd", "pop3d", "milterd", "webmail", "admind"}
 
 

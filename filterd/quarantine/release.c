@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: ISC */
+#include "filterd/quarantine/release.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/when.h"
+#include "filter/words.h"
+#include "ipc/links.h"
+#include "ipc/values.h"
+
+#define SUBMIT_DEADLINE_MS 120000
+#define RCPT_OVERHEAD 24
+#define ENVELOPE_OVERHEAD 1536	/* numbers, tags, lengths, the key */
+
+struct release {
+	struct release_env *env;
+	struct arena *arena;	/* holds this too */
+	struct quarantine_entry entry;
+	struct str actor;
+	int blob_fd;
+	bool is_forced;
+	uint64_t queue_id;
+	release_done *done;
+	void *ctx;
+};
+
+static void
+finish(struct release *release, int code, const struct err *err)
+{
+	struct arena *arena = release->arena;
+
+	if (code != 0)
+		ev_warn(NULL, "quarantine.release.failed",
+		    EV_U64(entry, release->entry.id),
+		    EV_STR(actor, release->actor), EV_ERR(err));
+	release->done(release->ctx, code, err);
+	if (release->blob_fd != -1)
+		(void)close(release->blob_fd);
+	arena_free(&arena);
+}
+
+static void
+fail(struct release *release, int code, const char *why)
+{
+	struct err err = ERR_INIT;
+
+	err_set(&err, code, "%s", why);
+	finish(release, code, &err);
+}
+
+/* ---- the queue answers for it: the entry goes ---- */
+
+static void
+on_removed(void *ctx, int code)
+{
+	struct release *release = ctx;
+
+	if (code != 0) {
+		fail(release, ERR_TEMP, "released, but still shown here: "
+		    "release it again, nobody gets it twice");
+		return;
+	}
+	ev_info(NULL, "quarantine.entry.released",
+	    EV_U64(entry, release->entry.id),
+	    EV_U64(queue_id, release->queue_id),
+	    EV_STR(address, release->entry.owner),
+	    EV_STR(actor, release->actor));
+	finish(release, 0, NULL);
+}
+
+static void
+on_submitted(void *ctx, int code, struct ipc_in *in)
+{
+	struct release *release = ctx;
+	struct err err = ERR_INIT;
+
+	if (code != 0) {
+		fail(release, ERR_TEMP, code == ERR_LIMIT ?
+		    "the disk is full" : "the queue did not take it, try "
+		    "again later");
+		return;
+	}
+	release->queue_id = ipc_get_u64(in);
+	code = quarantine_store_delete(release->env->store,
+	    release->entry.id, &err);
+	/* Somebody else was quicker: it is gone all the same. */
+	if (code != 0 && code != ERR_NOTFOUND)
+		on_removed(release, code);
+	else
+		quarantine_store_after(release->env->store, on_removed,
+		    release);
+}
+
+/* ---- to the queue ---- */
+
+/* Known as long as the queue item it came from is: also when quarantine.db is
+ * lost, and its ids begin anew. */
+static struct str
+key_of(const struct release *release)
+{
+	const struct quarantine_entry *entry = &release->entry;
+
+	return arena_printf(release->arena, "quarantine/%llu/%llu/%.*s",
+	    (unsigned long long)entry->queue_id,
+	    (unsigned long long)entry->rcpts[0].n, STR_FMT(entry->owner));
+}
+
+/* What was found stays known; what is done with it was decided. */
+static struct str
+verdict_now(const struct release *release)
+{
+	struct verdict verdict;
+	struct str octets;
+	struct buf buf;
+
+	if (verdict_decode(release->entry.verdict, release->arena, &verdict,
+	    NULL) != 0)
+		return STR("");
+	verdict.action = VERDICT_DELIVER;
+	verdict.holder = VERDICT_H_RECIPIENT;
+	verdict.code = 0;
+	verdict.enhanced = STR("");
+	verdict.text = STR("");
+	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
+	verdict_encode(&verdict, &buf);
+	octets = arena_str(release->arena, buf_str(&buf));
+	buf_fini(&buf);
+	return octets;
+}
+
+static void
+put_rcpt(struct ipc_out *out, const struct quarantine_rcpt *rcpt)
+{
+	ipc_put_str(out, rcpt->address);
+	ipc_put_u64(out, rcpt->notify);
+	ipc_put_str(out, rcpt->orcpt);
+}
+
+static size_t
+rcpt_room(const struct quarantine_rcpt *rcpt)
+{
+	return rcpt->address.len + rcpt->orcpt.len + RCPT_OVERHEAD;
+}
+
+/* Recipients that do not fit beside the rest go ahead. Returns the first that
+ * is left. */
+static size_t
+send_ahead(struct release *release, uint64_t tx, size_t room)
+{
+	const struct quarantine_entry *entry = &release->entry;
+	struct ipc_out *out;
+	size_t need = 0, i, left = 0;
+
+	for (i = 0; i < entry->rcpts_len; i++)
+		need += rcpt_room(&entry->rcpts[i]);
+	while (need > room && left < entry->rcpts_len) {
+		out = ipc_begin(release->env->queue, QUEUE_RCPTS);
+		ipc_put_u64(out, tx);
+		for (; left < entry->rcpts_len && ipc_room(out) >=
+		    rcpt_room(&entry->rcpts[left]); left++) {
+			put_rcpt(out, &entry->rcpts[left]);
+			need -= rcpt_room(&entry->rcpts[left]);
+		}
+		(void)ipc_send(out, -1);
+	}
+	return left;
+}
+
+static void
+submit(struct release *release)
+{
+	struct quarantine_entry *entry = &release->entry;
+	struct str verdict = verdict_now(release), key = key_of(release);
+	uint64_t tx = ++release->env->next_tx;
+	struct str trace = arena_printf(release->arena,
+	    "X-Hikyaku-Released: quarantine\r\n%.*s", STR_FMT(entry->trace));
+	size_t others = trace.len + verdict.len + entry->sender.len +
+	    entry->envid.len + key.len + ENVELOPE_OVERHEAD, left;
+	struct ipc_out *out;
+
+	if (others > IPC_PAYLOAD_MAX) {
+		fail(release, ERR_CORRUPT, "its envelope is too large");
+		return;
+	}
+	/* A summary that does not fit is made by the account process. */
+	if (entry->summary.len > IPC_PAYLOAD_MAX - others)
+		entry->summary = STR("");
+	left = send_ahead(release, tx, IPC_PAYLOAD_MAX - others -
+	    entry->summary.len);
+	out = ipc_begin(release->env->queue, QUEUE_SUBMIT);
+	ipc_put_u64(out, tx);
+	ipc_put_str(out, key);
+	ipc_put_str(out, entry->sender);
+	ipc_put_u64(out, entry->sender_account);
+	ipc_put_u64(out, entry->flags);
+	ipc_put_str(out, entry->envid);
+	ipc_put_u64(out, 0);
+	ipc_put_str(out, trace);
+	ipc_put_str(out, verdict);
+	ipc_put_str(out, entry->summary);
+	ipc_put_u64(out, entry->size_octets);
+	ipc_put_str(out, entry->sha256);
+	ipc_put_str(out, entry->client);
+	ipc_put_u64(out, entry->rcpts_len);
+	for (; left < entry->rcpts_len; left++)
+		put_rcpt(out, &entry->rcpts[left]);
+	(void)ipc_call(out, release->blob_fd, SUBMIT_DEADLINE_MS,
+	    on_submitted, release);
+}
+
+/* ---- the look ---- */
+
+/* Nobody but an operator who insists lets this go. */
+static bool
+is_harmful(const struct verdict *verdict)
+{
+	return verdict->is_scanned && (verdict->virus == SCAN_INFECTED ||
+	    verdict->virus == SCAN_CRASHED);
+}
+
+static void
+on_judged(void *ctx, int code, struct ipc_in *in)
+{
+	struct release *release = ctx;
+	struct err err = ERR_INIT;
+	struct verdict verdict;
+	struct str words;
+
+	if (code != 0 || verdict_decode(ipc_get_str(in), release->arena,
+	    &verdict, NULL) != 0) {
+		fail(release, ERR_TEMP, "it could not be looked at now, try "
+		    "again later");
+		return;
+	}
+	if (is_harmful(&verdict)) {
+		words = verdict_scan_words(verdict.virus, verdict.virus_name,
+		    release->arena);
+		if (!release->is_forced) {
+			err_set(&err, ERR_DENIED, "it has %.*s and stays",
+			    STR_FMT(words));
+			finish(release, ERR_DENIED, &err);
+			return;
+		}
+		ev_warn(NULL, "quarantine.release.forced",
+		    EV_U64(entry, release->entry.id),
+		    EV_STR(address, release->entry.owner),
+		    EV_STR(actor, release->actor), EV_STR(virus, words));
+	}
+	submit(release);
+}
+
+static void
+look(struct release *release)
+{
+	struct release_env *env = release->env;
+	struct ipc_out *out = ipc_begin(env->filter, FILTER_JUDGE);
+	char session[32];
+
+	(void)snprintf(session, sizeof(session), "q%llu",
+	    (unsigned long long)release->entry.id);
+	ipc_put_u64(out, when_mono_ms() + env->budget_ms);
+	ipc_put_u64(out, FILTER_F_CONTENT_ONLY);
+	ipc_put_u64(out, release->entry.size_octets);
+	ipc_put_str(out, str_of(session));
+	ipc_put_str(out, STR("quarantine"));
+	ipc_put_str(out, STR(""));
+	ipc_put_str(out, release->entry.client);
+	ipc_put_str(out, STR(""));
+	ipc_put_str(out, release->entry.sender);
+	ipc_put_u64(out, 0);
+	(void)ipc_call(out, release->blob_fd, env->budget_ms, on_judged,
+	    release);
+}
+
+void
+release_begin(struct release_env *env, uint64_t id, bool is_forced,
+    struct str actor, release_done *done, void *ctx)
+{
+	struct arena *arena = arena_new(8192);
+	struct release *release = arena_new_of(arena, struct release);
+	struct err err = ERR_INIT;
+	int rc;
+
+	release->env = env;
+	release->arena = arena;
+	release->blob_fd = -1;
+	release->is_forced = is_forced;
+	release->actor = arena_str(arena, actor);
+	release->done = done;
+	release->ctx = ctx;
+	rc = quarantine_store_get(env->store, id, true, arena,
+	    &release->entry, NULL);
+	release->entry.id = id;
+	if (rc != 0) {
+		err_set(&err, rc, rc == ERR_NOTFOUND ?
+		    "there is no such entry" : "it cannot be read");
+		finish(release, rc, &err);
+		return;
+	}
+	if (release->entry.rcpts_len == 0) {
+		fail(release, ERR_CORRUPT, "it has no recipient");
+		return;
+	}
+	release->blob_fd = quarantine_store_open_blob(env->store, id, &err);
+	if (release->blob_fd < 0) {
+		release->blob_fd = -1;
+		fail(release, ERR_TEMP, "its message cannot be read");
+	} else if (env->filter == NULL) {
+		submit(release);
+	} else {
+		look(release);
+	}
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * release: an entry goes on to its recipients.
+ *
+ * Story. The message is looked at again, by the signatures of today: what is
+ * malicious, or ends the scanner, stays, unless an operator insists. What has
+ * a password or is suspicious goes, since whoever releases it has decided
+ * that. Then it is submitted to the queue with its envelope, and the entry is
+ * removed when the queue answers for it.
+ *
+ * The hard case: a crash between the two. The entry is still there, and
+ * releasing it again submits it under the same key, for which the queue
+ * answers with the item it made the first time.
+ *
+ * Lifetime.   release_begin() -> done, once.
+ * Errors.     ERR_DENIED: it is harmful; ERR_NOTFOUND; ERR_TEMP. The text is
+ *             for whoever asked.
+ * Blocking.   Never.
+ * Process.    quarantined.
+ */
+#ifndef QUARANTINE_RELEASE_H
+#define QUARANTINE_RELEASE_H
+
+#include "filterd/quarantine/store.h"
+#include "ipc/ipc.h"
+
+struct release_env {
+	struct quarantine_store *store;
+	struct ipc_link *filter;	/* NULL: nothing is looked at here */
+	struct ipc_link *queue;
+	uint64_t budget_ms;		/* of a look */
+	uint64_t next_tx;
+};
+
+typedef void release_done(void *ctx, int code, const struct err *err);
+
+/* is_forced: also when it is harmful. actor: for the log. */
+void release_begin(struct release_env *env, uint64_t id, bool is_forced,
+    struct str actor, release_done *done, void *ctx);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: ISC */
+/* store_int: what store.c, change.c and read.c share. */
+#ifndef QUARANTINE_STORE_INT_H
+#define QUARANTINE_STORE_INT_H
+
+#include "blob/links.h"
+#include "db/db.h"
+#include "filterd/quarantine/store.h"
+
+enum quarantine_statement {
+	EPOCH_GET,
+	EPOCH_SET,
+	ENTRY_ADD,
+	ENTRY_FIND,
+	ENTRY_GET,
+	ENTRY_GET_WHOLE,
+	ENTRY_DELETE,
+	ENTRY_EXISTS,
+	ENTRY_IDS,
+	ENTRY_IDS_DOMAIN,
+	ENTRY_IDS_OWNER,
+	ENTRY_OLD,
+	ENTRY_SIZE,
+	DOMAIN_NEXT,
+	RCPT_ADD,
+	RCPT_GET,
+	RCPT_DELETE,
+	GONE_ADD,
+	GONE_HAS,
+	GONE_SWEEP,
+	HOLDER_ADD,
+	HOLDER_SUB,
+	HOLDER_EMPTY,
+	HOLDER_GET,
+	HOLDER_LARGEST,
+	HOLDER_SUM,
+	OLDEST_OF,
+	STATEMENTS
+};
+
+extern const struct db_schema quarantine_schema;
+
+struct quarantine_store {
+	struct db *db;
+	struct loop *loop;
+	struct loop_later commit;
+	struct list afters;
+	struct list gone;	/* entries whose link goes after the commit */
+	struct blob_links links;
+	struct quarantine_limits limits;
+	struct quarantine_status status;
+	uint64_t epoch;
+	uint32_t sequence;
+};
+
+/* Open the round's transaction. */
+int quarantine_store_begin(struct quarantine_store *store, struct err *err);
+
+/* The link of id goes when this round is on disk. */
+void quarantine_store_unlink(struct quarantine_store *store, uint64_t id);
+
+#endif
