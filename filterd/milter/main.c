@@ -33,7 +33,7 @@ prepare(struct child *child, struct err *err)
 {
 	(void)err;
 	child->sandbox.user = "_hikyaku-milterd";
-	child->sandbox.groups = SB_ACCEPT;
+	child->sandbox.groups = SB_ACCEPT | SB_MEMFILES;
 	child->sandbox.files_max = 256 + 3 * child_config_u64(child,
 	    "sessions_milterd", 500);
 	child->sandbox.address_octets = ADDRESS_OCTETS;

@@ -50,7 +50,8 @@ int engine_use_folder(struct engine *engine, const char *folder,
 struct finding engine_scan(struct engine *engine, int fd, uint64_t ms);
 
 /* Does it find what is inside an archive? It is asked before the first
- * message: libclamav that cannot unpack calls everything clean. */
-bool engine_test(struct engine *engine);
+ * message: libclamav that cannot unpack calls everything clean. The archive
+ * is a file in dir. */
+bool engine_test(struct engine *engine, int dir);
 
 #endif

@@ -87,7 +87,7 @@ test_archives_are_opened(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_true(engine_test(f->engine));
+	assert_true(engine_test(f->engine, f->dir));
 }
 
 #define HEAD "From: a@example.test\r\nSubject: x\r\nMIME-Version: 1.0\r\n"

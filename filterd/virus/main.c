@@ -6,19 +6,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <pwd.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "filterd/attack/attack.h"
 #include "filterd/virus/known.h"
 #include "filterd/virus/pool.h"
+#include "filterd/virus/slots.h"
 #include "ipc/child.h"
 
 #define OURS "hikyaku.ndb"
@@ -138,67 +136,6 @@ put_ours(struct child *child, struct err *err)
 	return err->code;
 }
 
-static int
-write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	size_t len = strlen(text);
-	bool ok = fd != -1 && write(fd, text, len) == (ssize_t)len;
-
-	if (fd != -1)
-		(void)close(fd);
-	return ok ? 0 : ERR_TEMP;
-}
-
-/* Mounts of our own: as root, or as somebody who is root only for them. */
-static int
-own_mounts(struct err *err)
-{
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	char text[64];
-
-	if (uid == 0) {
-		if (unshare(CLONE_NEWNS) == -1)
-			return err_set_errno(err, ERR_DENIED, "unshare");
-	} else {
-		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == -1)
-			return err_set_errno(err, ERR_DENIED, "unshare");
-		(void)write_file("/proc/self/setgroups", "deny");
-		(void)snprintf(text, sizeof(text), "%u %u 1", uid, uid);
-		if (write_file("/proc/self/uid_map", text) != 0)
-			return err_set_errno(err, ERR_DENIED, "uid_map");
-		(void)snprintf(text, sizeof(text), "%u %u 1", gid, gid);
-		if (write_file("/proc/self/gid_map", text) != 0)
-			return err_set_errno(err, ERR_DENIED, "gid_map");
-	}
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-		return err_set_errno(err, ERR_DENIED, "private mounts");
-	return 0;
-}
-
-/* A folder for each worker, which cannot fill the disk. */
-static int
-make_slot(struct child *child, unsigned slot, uint64_t octets,
-    const struct passwd *owner, struct err *err)
-{
-	char path[4096], options[128];
-	const char *unpack = child_dir(child, "data/scan/unpack");
-
-	(void)snprintf(path, sizeof(path), "%s/%u", unpack, slot);
-	if (mkdir(path, 0700) == -1 && errno != EEXIST)
-		return err_set_errno(err, ERR_TEMP, "mkdir %s", path);
-	(void)snprintf(options, sizeof(options),
-	    "size=%llu,nr_inodes=20000,mode=0700",
-	    (unsigned long long)octets);
-	if (mount("unpack", path, "tmpfs", MS_NODEV | MS_NOSUID | MS_NOEXEC,
-	    options) == -1)
-		return err_set_errno(err, ERR_DENIED, "tmpfs on %s", path);
-	if (owner != NULL && chown(path, owner->pw_uid, owner->pw_gid) == -1)
-		return err_set_errno(err, ERR_TEMP, "chown %s", path);
-	return 0;
-}
-
 /* Where freshclam keeps ClamAV's signatures, if it is there: to be read. */
 static int
 show_clamav(struct child *child, struct err *err)
@@ -219,20 +156,6 @@ show_clamav(struct child *child, struct err *err)
 	return 0;
 }
 
-/* Those of the user namespace, which the mounts needed. */
-static int
-drop_capabilities(struct err *err)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct none[2];
-
-	memset(none, 0, sizeof(none));
-	return syscall(SYS_capset, &head, none) == 0 ? 0 :
-	    err_set_errno(err, ERR_TEMP, "capset");
-}
-
 static int
 make_slots(struct child *child, unsigned slots, struct err *err)
 {
@@ -245,12 +168,14 @@ make_slots(struct child *child, unsigned slots, struct err *err)
 	if (geteuid() == 0 &&
 	    (owner = getpwnam("_hikyaku-scand")) == NULL)
 		return err_set(err, ERR_NOTFOUND, "no user _hikyaku-scand");
-	if ((rc = own_mounts(err)) != 0 ||
+	if ((rc = slots_begin(err)) != 0 ||
 	    (rc = show_clamav(child, err)) != 0)
 		return rc;
 	for (i = 0; i < slots && rc == 0; i++)
-		rc = make_slot(child, i, octets, owner, err);
-	return rc == 0 && geteuid() != 0 ? drop_capabilities(err) : rc;
+		rc = slots_make(child_dir(child, "data/scan/unpack"), i,
+		    octets, owner != NULL ? owner->pw_uid : (uid_t)-1,
+		    owner != NULL ? owner->pw_gid : (gid_t)-1, err);
+	return rc == 0 ? slots_end(err) : rc;
 }
 
 /* ---- life ---- */

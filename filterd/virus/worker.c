@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 #include "filterd/virus/worker.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "filterd/virus/cell.h"
 #include "filterd/virus/message.h"
 #include "io/loop.h"
 #include "ipc/links.h"
 #include "ipc/values.h"
-#include "proc/sandbox.h"
 
-#define CPU_S 600		/* a worker's whole life */
-#define FILES_MAX 256
 #define SLOTS_MAX 64
 #define REAP_MS 1000
-#define SWEEP_DEPTH 32
 
 struct generation {
 	const struct worker_env *env;
@@ -43,39 +36,6 @@ keep_only(int fd)
 	(void)close_range((unsigned)fd + 1, ~0U, 0);
 }
 
-/* ---- the worker's folder ---- */
-
-/* What the last message left; names are not trusted, nor how deep it goes. */
-static void
-sweep(int dir, unsigned depth)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), below;
-	DIR *stream = fd != -1 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-
-	if (stream == NULL) {
-		if (fd != -1)
-			(void)close(fd);
-		return;
-	}
-	while ((entry = readdir(stream)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 ||
-		    strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(dir, entry->d_name, 0) == 0 ||
-		    depth == SWEEP_DEPTH)
-			continue;
-		below = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY |
-		    O_NOFOLLOW | O_CLOEXEC);
-		if (below == -1)
-			continue;
-		sweep(below, depth + 1);
-		(void)close(below);
-		(void)unlinkat(dir, entry->d_name, AT_REMOVEDIR);
-	}
-	(void)closedir(stream);
-}
-
 /* ---- the worker ---- */
 
 static void
@@ -83,10 +43,11 @@ on_test(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct scan_worker *worker = ipc_link_ctx(link);
 	struct ipc_out *out;
-	bool is_found = engine_test(worker->tools.engine);
+	bool is_found = engine_test(worker->tools.engine,
+	    worker->tools.dir);
 
 	(void)in;
-	sweep(worker->tools.dir, 0);
+	cell_sweep(worker->tools.dir);
 	out = ipc_reply_begin(req);
 	ipc_put_bool(out, is_found);
 	ipc_reply_end(out, -1);
@@ -137,7 +98,7 @@ on_scan(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 
 	message_scan(&worker->tools, fd, size, flags, ms, &report);
 	(void)close(fd);
-	sweep(worker->tools.dir, 0);
+	cell_sweep(worker->tools.dir);
 	out = ipc_reply_begin(req);
 	put_report(out, &report);
 	ipc_reply_end(out, -1);
@@ -152,50 +113,17 @@ on_scand_gone(void *ctx, struct ipc_link *link)
 }
 
 static int
-set_limit(int what, rlim_t value, struct err *err)
-{
-	struct rlimit limit = { value, value };
-
-	return setrlimit(what, &limit) == 0 ? 0 :
-	    err_set_errno(err, ERR_TEMP, "setrlimit");
-}
-
-static int
-set_limits(struct err *err)
-{
-	int rc = set_limit(RLIMIT_CORE, 0, err);
-
-	if (rc == 0)
-		rc = set_limit(RLIMIT_NPROC, 0, err);
-	if (rc == 0)
-		rc = set_limit(RLIMIT_CPU, CPU_S, err);
-	if (rc == 0)
-		rc = set_limit(RLIMIT_NOFILE, FILES_MAX, err);
-	if (rc == 0)
-		rc = set_limit(RLIMIT_FSIZE, ENGINE_SCAN_OCTETS_MAX, err);
-	return rc;
-}
-
-/* From now on: one folder, the descriptors that come, nothing else. */
-static int
-worker_enter(const struct worker_env *env, struct scan_worker *worker,
+worker_enter(const struct worker_env *env, struct scan_tools *tools,
     uint64_t slot, struct err *err)
 {
 	char folder[4096];
-	int rc;
+	int rc = cell_open(env->unpack, slot, folder, sizeof(folder),
+	    &tools->dir, err);
 
-	(void)snprintf(folder, sizeof(folder), "%s/%llu", env->unpack,
-	    (unsigned long long)slot);
-	worker->tools.dir = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-	    O_CLOEXEC);
-	if (worker->tools.dir == -1)
-		return err_set_errno(err, ERR_TEMP, "open %s", folder);
-	sweep(worker->tools.dir, 0);
-	if ((rc = engine_use_folder(worker->tools.engine, folder, err)) != 0 ||
-	    (rc = set_limits(err)) != 0)
-		return rc;
-	return sandbox_narrow(&worker->tools.dir, 1, SB_READ | SB_WRITE, SB_FILES,
-	    env->is_degraded_ok, err);
+	if (rc == 0)
+		rc = engine_use_folder(tools->engine, folder, err);
+	return rc == 0 ? cell_enter(tools->dir, env->is_degraded_ok, err) :
+	    rc;
 }
 
 static _Noreturn void
@@ -215,7 +143,7 @@ worker_main(const struct generation *generation, uint64_t slot, int fd)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_NAME, "scan-worker");
 	keep_only(fd);
-	if (worker_enter(generation->env, &worker, slot, &err) != 0) {
+	if (worker_enter(generation->env, &worker.tools, slot, &err) != 0) {
 		ev_error(NULL, "scan.worker.failed", EV_ERR(&err));
 		_exit(2);
 	}

@@ -58,7 +58,7 @@ static const struct call_group call_groups[] = {
 	    "epoll_wait epoll_pwait poll ppoll eventfd2 recvmsg sendmsg "
 	    "recvfrom sendto shutdown getrandom fcntl dup restart_syscall "
 	    "sched_yield getrusage uname sysinfo rseq set_robust_list "
-	    "memfd_create ftruncate pread64 pwrite64 getsockopt "
+	    "ftruncate pread64 pwrite64 getsockopt "
 	    "sched_getaffinity times timerfd_create timerfd_settime "
 	    "membarrier tgkill mlock munlock pipe2" },
 	{ SB_ACCEPT, "accept4 accept getsockname getpeername setsockopt" },
@@ -72,6 +72,7 @@ static const struct call_group call_groups[] = {
 	    "faccessat faccessat2 flock readlink "
 	    "readlinkat getcwd umask rmdir copy_file_range preadv2 "
 	    "sync_file_range fadvise64" },
+	{ SB_MEMFILES, "memfd_create" },
 	{ SB_MODES, "chmod fchmod fchmodat chown fchown fchownat lchown "
 	    "utimensat utime utimes" },
 	{ SB_FORK, "clone clone3 fork vfork wait4 waitid kill "
@@ -93,7 +94,7 @@ static const char *const refused[] = {
 	"readlink", "readlinkat", "prlimit64", "ioctl", "prctl", "socket",
 	"getcwd", "mlock2", "uname", "getdents64", "mincore",
 	"chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat",
-	"lchown", "utimensat", "utime", "utimes",
+	"lchown", "utimensat", "utime", "utimes", "memfd_create",
 };
 
 static int
@@ -223,8 +224,9 @@ enter_seccomp(int wanted, struct err *err)
 }
 
 /*
- * One's own threads may be signalled (abort() does), nobody else's. A filter
- * of its own, since the process is not known when one is made beforehand.
+ * One's own threads may be signalled (abort() does), nobody else's, not by
+ * way of a descriptor's owner either. A filter of its own, since the process
+ * is not known when one is made beforehand.
  */
 static int
 own_signals_only(struct err *err)
@@ -232,11 +234,17 @@ own_signals_only(struct err *err)
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 7),
 		/* The kernel looks at these 32 bits of a pid. */
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    offsetof(struct seccomp_data, args[0])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 5, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETOWN, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETOWN_EX, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETSIG, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SIGNAL_OUTSIDE),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};

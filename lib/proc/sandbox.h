@@ -31,6 +31,7 @@ enum sandbox_group {
 	SB_SOCKETPAIR = 16,
 	SB_SANDBOX = 32,	/* Landlock and seccomp for forked children */
 	SB_CONNECT = 64,	/* sockets of IPv4 and IPv6, connect (outbound) */
+	SB_MEMFILES = 256,	/* memfd: no limit of ours bounds them */
 	SB_MODES = 128,		/* owners, rights and times of files: Landlock
 				   does not look at them */
 };
