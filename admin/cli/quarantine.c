@@ -102,6 +102,7 @@ put_entry(const json_t *item)
 	put_list("attachments", json_object_get(item, "attachments"));
 	put_line("scan", text_of(verdict, "scan"));
 	put_line("found", text_of(verdict, "virus"));
+	put_line("detonation", text_of(verdict, "detonation"));
 	put_traits(verdict);
 	put_auth(verdict);
 	put_preview(item);

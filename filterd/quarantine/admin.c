@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "filterd/quarantine/show.h"
+#include "mail/address.h"
 
 #define PAGE_ITEMS 32
 #define PAGE_OCTETS 48000
@@ -34,18 +35,12 @@ arg_id(const json_t *value, uint64_t *id_r)
 }
 
 static struct str
-arg_str(const json_t *args, const char *name, struct arena *arena)
+arg_str(const json_t *args, const char *name)
 {
 	const json_t *value = json_object_get(args, name);
-	char *text = arena_cstr(arena, json_is_string(value) ?
-	    str_make(json_string_value(value), json_string_length(value)) :
-	    STR(""));
-	size_t i;
 
-	/* Owners are in lower case. */
-	for (i = 0; text[i] != '\0'; i++)
-		text[i] = ascii_lower(text[i]);
-	return str_of(text);
+	return json_is_string(value) ? str_make(json_string_value(value),
+	    json_string_length(value)) : STR("");
 }
 
 /* ---- questions that need the days of domains first ---- */
@@ -153,15 +148,46 @@ asking_new(const struct admin_env *env, struct ipc_req *req)
 
 /* ---- list, show ---- */
 
+/* An address as owners are written: in lower case, the domain as A-labels. */
+static int
+canonical(struct str text, struct arena *arena, struct str *owner_r,
+    struct err *err)
+{
+	struct address address;
+	struct str owner;
+	char *lower;
+	size_t i;
+	int rc = address_parse(arena, text, ADDRESS_UTF8 | ADDRESS_DOTS,
+	    &address, err);
+
+	if (rc != 0)
+		return rc;
+	owner = arena_printf(arena, "%.*s@%.*s", STR_FMT(address.local),
+	    STR_FMT(address.domain));
+	lower = arena_cstr(arena, owner);
+	for (i = 0; i < owner.len; i++)
+		lower[i] = ascii_lower(lower[i]);
+	*owner_r = str_make(lower, owner.len);
+	return 0;
+}
+
 static int
 read_filter(const json_t *args, struct arena *arena,
     struct quarantine_filter *filter_r, struct err *err)
 {
-	struct str who = arg_str(args, "for", arena);
+	struct str domain = arg_str(args, "domain");
+	struct str address = arg_str(args, "address");
+	struct str who = arg_str(args, "for");
+	int rc = 0;
 
-	filter_r->domain = arg_str(args, "domain", arena);
-	filter_r->owner = arg_str(args, "address", arena);
-	filter_r->is_for_admin = -1;
+	*filter_r = (struct quarantine_filter){ .is_for_admin = -1 };
+	if (domain.len != 0)
+		rc = address_domain(arena, domain, ADDRESS_UTF8,
+		    &filter_r->domain, err);
+	if (rc == 0 && address.len != 0)
+		rc = canonical(address, arena, &filter_r->owner, err);
+	if (rc != 0)
+		return rc;
 	if (str_eq(who, STR("admin")))
 		filter_r->is_for_admin = 1;
 	else if (str_eq(who, STR("user")))

@@ -160,16 +160,52 @@ show_traits(const struct verdict *verdict)
 	return list;
 }
 
+/* Infected parts: the number in the message's summary, and what it is. */
+static json_t *
+show_parts(const struct verdict *verdict)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < verdict->parts_len; i++)
+		json_array_append_new(list, json_pack("{s:i, s:o}", "part",
+		    (int)verdict->parts[i].number, "name",
+		    text_json(verdict->parts[i].name)));
+	return list;
+}
+
+/* What the engines that opened it have seen. */
+static json_t *
+show_engines(const struct verdict *verdict)
+{
+	const struct verdict_engine *engine;
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < verdict->engines_len; i++) {
+		engine = &verdict->engines[i];
+		json_array_append_new(list, json_pack("{s:o, s:s, s:i, s:o}",
+		    "engine", text_json(engine->engine), "result",
+		    verdict_detonation_name(engine->result), "score",
+		    (int)engine->score, "name", text_json(engine->name)));
+	}
+	return list;
+}
+
 static json_t *
 show_verdict(const struct verdict *verdict)
 {
-	return json_pack("{s:s, s:o, s:s, s:o, s:b, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:b, s:o, s:s, s:o, s:o}",
 	    "action", verdict_action_name(verdict->action),
 	    "reason", text_json(verdict->reason),
 	    "scan", verdict->is_scanned ? verdict_scan_name(verdict->virus) :
 	    "", "virus", text_json(verdict->virus_name),
+	    "parts", show_parts(verdict),
 	    "suspicious", (int)verdict->is_suspicious,
-	    "traits", show_traits(verdict), "auth", show_auth(verdict));
+	    "traits", show_traits(verdict),
+	    "detonation", verdict->is_detonated ?
+	    verdict_detonation_name(verdict->detonation) : "",
+	    "engines", show_engines(verdict), "auth", show_auth(verdict));
 }
 
 static void

@@ -130,6 +130,7 @@ static const struct known known_fields[] = {
 	{ NAME("X-Hikyaku-Scan"), DROP, false, NULL },
 	{ NAME("X-Hikyaku-Suspicious"), DROP, false, NULL },
 	{ NAME("X-Hikyaku-Detonation"), DROP, false, NULL },
+	{ NAME("X-Hikyaku-Released"), DROP, false, NULL },
 	{ NAME("Authentication-Results"), HOLD, false, judge_results },
 	{ NAME("From"), HOLD, false, note_from },
 	{ NAME("Sender"), HOLD, false, note_sender },

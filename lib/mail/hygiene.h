@@ -4,7 +4,7 @@
  * hashed: fields that only we may write are dropped, with all their folded
  * lines, wherever they stand; every other octet passes as it came.
  *
- * Dropped: Return-Path; X-Hikyaku-Scan, -Suspicious and -Detonation;
+ * Dropped: Return-Path; X-Hikyaku-Scan, -Suspicious, -Detonation and -Released;
  * Authentication-Results that claim our name, or whose name cannot be told; on
  * submission Bcc and Resent-Bcc. Noted: how many Received, the values of From, Sender, Resent-From, Resent-Sender and
  * Delivered-To, whether Date and Message-ID exist, whether TLS-Required says no.

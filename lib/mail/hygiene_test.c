@@ -60,6 +60,7 @@ test_filter(void **state)
 		    "\r\n", false },
 		{ "X-Hikyaku-Scan: clean\r\n\r\n", "\r\n", false },
 		{ "X-Hikyaku-Detonation: clean\r\n\r\n", "\r\n", false },
+		{ "X-Hikyaku-Released: x\r\n\r\n", "\r\n", false },
 		{ "x-hikyaku-suspicious: a,\r\n b\r\nA: b\r\n\r\n",
 		    "A: b\r\n\r\n", false },
 		{ "Authentication-Results: \"mx.example.test\"; none\r\n\r\n",

@@ -108,7 +108,7 @@ def test_for_each_recipient(hk):
     assert shown["verdict"]["scan"] == "encrypted" and shown["verdict"]["action"] == "quarantine"
     text = hk.cli("quarantine", "show", one["id"]).stdout
     assert "  | read <b>this</b> first" in text and "\x07" not in text and "an archive or document" in text
-    assert [i["id"] for i in hk.cli_json("quarantine", "list", "--address", USERS[0])] == [one["id"]]
+    assert [i["id"] for i in hk.cli_json("quarantine", "list", "--address", "ALICE@Example.test")] == [one["id"]]
     assert hk.cli_json("quarantine", "list", "--domain", "other.test") == []
     assert hk.cli_json("quarantine", "list", "--for", "admin", "--domain", "example.test") == []
     hk.cli("quarantine", "delete", "--all")
@@ -174,6 +174,7 @@ def test_mistakes(hk):
     assert hk.cli("quarantine", "release", check=False).returncode == 2
     assert hk.cli("quarantine", "delete", "1", "--all", check=False).returncode == 2
     assert hk.cli("quarantine", "list", "--for", "nobody", check=False).returncode == 1
+    assert hk.cli("quarantine", "list", "--address", "nobody", check=False).returncode == 1
     done = hk.cli("domain", "set", "example.test", "--quarantine-days", "91", check=False)
     assert done.returncode == 1 and "1 to 90" in done.stderr
     failed = hk.cli("quarantine", "release", "123", "--json", check=False)
@@ -252,3 +253,287 @@ def test_expiry(hk):
     assert list((hk.dir / "data/quarantine/b").glob("*/*")) == []
     check, = [c for c in hk.cli_json("doctor", check=False)["checks"] if c["area"] == "quarantine"]
     assert check["state"] == "ok" and check["entries"] == 0 and check["swept"]
+
+
+# ---- once, whatever dies ----
+
+def crash_at(hk, program, injection):
+    """The program ends at that system call, as if the power went; a new one is started."""
+    pids = hk.processes()[program]
+    calls = injection.split(":")[0]
+    tracer = subprocess.Popen(["strace", "-f", "-q", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={injection}",
+                               *[arg for pid in pids for arg in ("-p", str(pid))]], stderr=subprocess.DEVNULL)
+    time.sleep(0.7)
+    return tracer, pids
+
+
+def wait_for_another(hk, program, pids):
+    deadline = time.monotonic() + 30
+    while not (now := hk.processes().get(program)) or set(now) & set(pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.fault
+def test_crash_of_a_release(make_instance):
+    """Ends after the queue has answered, before the entry is gone: released again, delivered once."""
+    hk = make_instance(config={"virus_encrypted": "quarantine", "queue_retry_first": "1s"}).start()
+    prepare(hk)
+    send(hk, message("once", LOCKED), *USERS)
+    items = kept(hk, "once", 2)
+    one = next(i for i in items if i["owner"] == USERS[0])
+    tracer, pids = crash_at(hk, "quarantined", "pwrite64:signal=SIGKILL:when=1")
+    done = hk.cli("quarantine", "release", one["id"], check=False)
+    tracer.wait(20)
+    assert done.returncode == 1
+    wait_for_another(hk, "quarantined", pids)
+    assert find(hk, "once", USERS[0]) is not None
+    assert one["id"] in [i["id"] for i in hk.cli_json("quarantine", "list")]
+    hk.cli("quarantine", "release", one["id"])
+    assert [i["owner"] for i in hk.cli_json("quarantine", "list")] == [USERS[1]]
+    hk.wait_queue_empty()
+    assert len(hk.events("queue.item.repeated")) == 1
+    assert copies(hk, "once", USERS[0]) == 1 and copies(hk, "once", USERS[1]) == 0
+
+
+@pytest.mark.fault
+def test_crash_of_keeping(make_instance):
+    """queued ends before it knows that the message is kept: it asks again, and there is one entry; also when it was
+    released meanwhile, it does not come back."""
+    hk = make_instance(config={"virus_encrypted": "quarantine", "queue_retry_first": "1s"}).start()
+    prepare(hk)
+    # Of queued's writes the message itself is the first commit, that it is kept the next.
+    pid, = hk.processes()["quarantined"]
+    os.kill(pid, signal.SIGSTOP)
+    send(hk, message("again", LOCKED))
+    tracer, pids = crash_at(hk, "queued", "pwrite64:signal=SIGKILL:when=1")
+    os.kill(pid, signal.SIGCONT)
+    tracer.wait(20)
+    deadline = time.monotonic() + 20
+    while not (items := hk.cli_json("quarantine", "list")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    hk.cli("quarantine", "delete", items[0]["id"])
+    wait_for_another(hk, "queued", pids)
+    hk.wait_queue_empty()
+    assert len(hk.events("queue.rcpt.quarantined")) == 2
+    assert hk.cli_json("quarantine", "list") == []
+
+
+class Load(threading.Thread):
+    """Sends what is quarantined until told to stop; keeps what was answered 250."""
+
+    def __init__(self, hk, number):
+        super().__init__()
+        self.hk, self.number, self.acked, self.is_stopping = hk, number, {}, False
+
+    def run(self):
+        smtp, n = None, 0
+        while not self.is_stopping:
+            n += 1
+            name = f"load-{self.number}-{n}"
+            recipients = random.sample(USERS, random.randint(1, len(USERS)))
+            try:
+                if smtp is None:
+                    smtp = smtplib.SMTP("127.0.0.1", self.hk.port("smtp"), timeout=30)
+                smtp.sendmail("x@load.test", recipients, message(name, LOCKED))
+                self.acked[name] = recipients
+            except (smtplib.SMTPException, OSError):
+                smtp = None
+                time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_kill_under_load(make_instance):
+    """kill -9 of each in turn: every acknowledged message is kept once for each recipient, and released once."""
+    hk = make_instance(config={"virus_encrypted": "quarantine", "queue_retry_first": "1s"}).start()
+    prepare(hk)
+    loads = [Load(hk, n) for n in range(3)]
+    for it in loads:
+        it.start()
+    for victim in ["quarantined", "queued", "quarantined", "blobd", "quarantined", "directoryd", "queued", "quarantined"]:
+        time.sleep(1.0)
+        for pid in hk.processes().get(victim, []):
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(1.0)
+    for it in loads:
+        it.is_stopping = True
+    for it in loads:
+        it.join(60)
+    hk.stop()
+    hk.start()
+    deadline = time.monotonic() + 60
+    while hk.cli_json("queue", "list") and time.monotonic() < deadline:
+        hk.cli("queue", "flush", "--all", check=False)
+        time.sleep(0.3)
+    hk.wait_queue_empty()
+    acked = {name: to for it in loads for name, to in it.acked.items()}
+    assert len(acked) > 20, acked
+    pairs = [(i["subject"], i["owner"]) for i in hk.cli_json("quarantine", "list")]
+    assert len(set(pairs)) == len(pairs)
+    for name, to in acked.items():
+        assert sorted(owner for subject, owner in pairs if subject == name) == sorted(to), name
+    links = {int(p.name) for p in (hk.dir / "data/quarantine/b").glob("*/*")}
+    assert links == {int(i["id"]) for i in hk.cli_json("quarantine", "list")}
+
+    # Released while quarantined and queued die: each once.
+    stopping = threading.Event()
+
+    def kill():
+        while not stopping.wait(0.7):
+            for pid in hk.processes().get(random.choice(["quarantined", "queued"]), []):
+                os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    for _ in range(3):
+        hk.cli("quarantine", "release", "--all", check=False)
+    stopping.set()
+    killer.join()
+    deadline = time.monotonic() + 120
+    while hk.cli_json("quarantine", "list") and time.monotonic() < deadline:
+        hk.cli("quarantine", "release", "--all", check=False)
+    hk.cli("queue", "flush", "--all")
+    hk.wait_queue_empty(60)
+    for user in USERS:
+        m = imap(hk, user)
+        m.select("INBOX", readonly=True)
+        data = m.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]
+        m.logout()
+        subjects = [part[1].split(b": ")[1].strip().decode() for part in data if isinstance(part, tuple)]
+        assert len(set(subjects)) == len(subjects)
+        assert {name for name, to in acked.items() if user in to} <= set(subjects)
+    assert not [e for e in hk.events() if e["event"] in ("process.stderr", "log.broken", "process.alert") and not is_asan_note(e)]
+
+
+# ---- no room, no quarantined, an older queue ----
+
+# The queue before it: version 4 of its database.
+OLD_QUEUE = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE item (id INTEGER PRIMARY KEY, sender TEXT NOT NULL, sender_account INTEGER NOT NULL, flags INTEGER NOT NULL,
+  trace BLOB NOT NULL, summary BLOB NOT NULL, size INTEGER NOT NULL, sha256 BLOB NOT NULL, client TEXT NOT NULL,
+  arrived_us INTEGER NOT NULL, next_try_s INTEGER NOT NULL, tries INTEGER NOT NULL, is_held INTEGER NOT NULL,
+  envid TEXT NOT NULL DEFAULT '', verdict BLOB NOT NULL DEFAULT x'');
+CREATE TABLE rcpt (item INTEGER NOT NULL, n INTEGER NOT NULL, address TEXT NOT NULL, state INTEGER NOT NULL,
+  reason TEXT NOT NULL, status TEXT NOT NULL DEFAULT '', remote TEXT NOT NULL DEFAULT '', notify INTEGER NOT NULL DEFAULT 0,
+  orcpt TEXT NOT NULL DEFAULT '', via TEXT NOT NULL DEFAULT '', is_expanded INTEGER NOT NULL DEFAULT 0,
+  is_delay_told INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (item, n)) WITHOUT ROWID;
+CREATE TABLE submission (key TEXT PRIMARY KEY, item INTEGER NOT NULL, made_s INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX submission_made ON submission (made_s);
+PRAGMA user_version = 4;
+"""
+
+
+def make_old(path):
+    """The queue's database as it was, with every item held."""
+    owner = path.stat()
+    new = sqlite3.connect(path)
+    new.execute("PRAGMA locking_mode = EXCLUSIVE")
+    application, = new.execute("PRAGMA application_id").fetchone()
+    old = sqlite3.connect(f"{path}.old")
+    old.executescript(f"PRAGMA page_size = 8192; PRAGMA application_id = {application}; {OLD_QUEUE}")
+    for table in ("meta", "item", "rcpt"):
+        names = ", ".join(row[1] for row in old.execute(f"PRAGMA table_info({table})"))
+        rows = new.execute(f"SELECT {names} FROM {table}").fetchall()
+        assert rows
+        old.executemany(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    old.execute("UPDATE item SET is_held = 1")
+    old.commit()
+    old.close()
+    new.close()
+    pathlib.Path(f"{path}-wal").unlink(missing_ok=True)
+    os.replace(f"{path}.old", path)
+    os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def test_what_an_older_queue_held(make_instance):
+    """It had held it for an operator: it is kept from the first start on."""
+    hk = make_instance(config={"virus_encrypted": "quarantine"}).start()
+    prepare(hk)
+    os.kill(hk.processes()["quarantined"][0], signal.SIGSTOP)
+    send(hk, message("held-before", LOCKED))
+    for pid in [hk.pid()] + [pid for pids in hk.processes().values() for pid in pids]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    make_old(hk.dir / "data/queue/queue.db")
+    hk.start()
+    assert kept(hk, "held-before")[0]["owner"] == USERS[0]
+
+
+def test_waits_while_it_cannot_be_kept(make_instance):
+    """quarantined does not answer: it waits in the queue, with a reason, and is kept later."""
+    hk = make_instance(config={"virus_encrypted": "quarantine", "queue_retry_first": "1s"}).start()
+    prepare(hk)
+    pid, = hk.processes()["quarantined"]
+    os.kill(pid, signal.SIGSTOP)
+    send(hk, message("waits", LOCKED))
+    deadline = time.monotonic() + 20
+    while not (waiting := hk.cli_json("queue", "list")):
+        assert time.monotonic() < deadline
+    assert waiting[0]["verdict"]["action"] == "quarantine"
+    os.kill(pid, signal.SIGKILL)
+    item, = kept(hk, "waits")
+    assert hk.events("queue.rcpt.waits")[-1]["reason"] == "the quarantine does not answer"
+    assert item["owner"] == USERS[0]
+
+
+def test_shares(make_instance):
+    """Over its share an owner loses the oldest; all together, who has most."""
+    hk = make_instance(config={"virus_encrypted": "quarantine", "quarantine_messages": "3"}).start()
+    prepare(hk)
+    for n in range(5):
+        send(hk, message(f"share-{n}", LOCKED))
+        kept(hk, f"share-{n}")
+    send(hk, message("share-of-bob", LOCKED), USERS[1])
+    kept(hk, "share-of-bob")
+    assert [i["subject"] for i in hk.cli_json("quarantine", "list")] == ["share-2", "share-3", "share-4", "share-of-bob"]
+    assert len(hk.events("quarantine.entry.evicted")) == 2
+    size = hk.cli_json("quarantine", "list")[0]["size"]
+    hk.configure({"quarantine_total": str(size * 5 // 2)})
+    hk.stop()
+    hk.start()
+    deadline = time.monotonic() + 20
+    while [i["subject"] for i in hk.cli_json("quarantine", "list")] != ["share-4", "share-of-bob"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    hk.assert_clean_log()
+
+
+def test_disk_full(make_instance, tmp_path):
+    """Nothing is kept, nothing is lost: it waits in the queue until there is room."""
+    if os.geteuid() != 0:
+        pytest.fail("needs root")
+    base = tmp_path / "small"
+    base.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(base)], check=True)
+    hk = None
+    try:
+        hk = Instance(base=str(base), config={"virus_encrypted": "quarantine", "queue_retry_first": "1s", "disk_floor": "0"}).start()
+        prepare(hk)
+        pid, = hk.processes()["quarantined"]
+        os.kill(pid, signal.SIGSTOP)
+        for n in range(3):
+            send(hk, message(f"full-{n}", LOCKED))
+        ballast = base / "ballast"
+        try:
+            with ballast.open("wb", buffering=0) as f:
+                while True:
+                    f.write(b"x" * 4096)
+        except OSError:
+            pass
+        os.kill(pid, signal.SIGCONT)
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            done = hk.cli("quarantine", "list", "--json", check=False)
+            assert done.returncode != 0 or json.loads(done.stdout) == []
+            time.sleep(0.2)
+        ballast.unlink()
+        for n in range(3):
+            kept(hk, f"full-{n}", seconds=60)
+    finally:
+        if hk is not None:
+            hk.destroy()
+        subprocess.run(["umount", "-l", str(base)], check=False)
