@@ -19,8 +19,8 @@ weight_of(const struct quarantine_entry *entry)
 }
 
 static int
-holder_change(struct quarantine_store *store, enum quarantine_statement statement,
-    struct str owner, uint64_t octets, struct err *err)
+holder_change(struct quarantine_store *store,
+    enum quarantine_statement statement, struct str owner, uint64_t octets, struct err *err)
 {
 	struct db_query *q = db_query(store->db, statement);
 
@@ -187,8 +187,8 @@ quarantine_store_add(struct quarantine_store *store,
 }
 
 static int
-run_on_entry(struct quarantine_store *store, enum quarantine_statement statement,
-    uint64_t id, struct err *err)
+run_on_entry(struct quarantine_store *store,
+    enum quarantine_statement statement, uint64_t id, struct err *err)
 {
 	struct db_query *q = db_query(store->db, statement);
 

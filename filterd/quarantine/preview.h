@@ -6,8 +6,8 @@
  * Ownership.  Texts live in the arena.
  * Units.      Octets.
  * Errors.     None: what cannot be read is empty.
- * Blocking.   Reads at most PREVIEW_READ_MAX octets of the blob, PREVIEW_SCAN_MAX
- *             when its summary is missing.
+ * Blocking.   Reads at most PREVIEW_READ_MAX octets of the blob, and
+ *             PREVIEW_SCAN_MAX when its summary is missing.
  * Process.    quarantined.
  */
 #ifndef QUARANTINE_PREVIEW_H

@@ -192,8 +192,8 @@ int
 quarantine_store_open(struct quarantine_store **store_r, struct loop *loop,
     const char *path, int dir_fd, struct err *err)
 {
-	struct db_options options = { .schema = &quarantine_schema, .may_create = true,
-	    .busy_timeout_ms = 5000, .cache_kib = 8192 };
+	struct db_options options = { .schema = &quarantine_schema,
+	    .may_create = true, .busy_timeout_ms = 5000, .cache_kib = 8192 };
 	struct quarantine_store *store = calloc(1, sizeof(*store));
 	size_t swept;
 	int rc;

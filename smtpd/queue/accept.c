@@ -248,6 +248,25 @@ is_verdict(const struct submission *sub)
 	    sub->item.verdict, sub->arena, &verdict, NULL) == 0;
 }
 
+/* The blob's link; the envelope follows it. */
+static void
+link_blob(struct submission *sub)
+{
+	struct err err = ERR_INIT;
+	struct ipc_out *out;
+	int rc = queue_store_reserve(sub->env->store, &sub->item.id, &err);
+
+	if (rc != 0) {
+		submission_fail(sub, rc, err_text(&err));
+		return;
+	}
+	out = ipc_begin(sub->env->blobs, BLOB_LINK);
+	ipc_put_bool(out, true);
+	ipc_put_u64(out, 0);
+	ipc_put_u64(out, sub->item.id);
+	(void)ipc_call(out, sub->blob_fd, LINK_DEADLINE_MS, on_linked, sub);
+}
+
 void
 accept_submit(struct acceptor *acceptor, struct ipc_req *req,
     struct ipc_in *in)
@@ -255,10 +274,7 @@ accept_submit(struct acceptor *acceptor, struct ipc_req *req,
 	const struct accept_env *env = acceptor->env;
 	uint64_t tx = ipc_get_u64(in), want;
 	struct pending *pending = pending_of(acceptor, tx);
-	struct err err = ERR_INIT;
 	struct submission *sub;
-	struct ipc_out *out;
-	int rc;
 
 	if (pending == NULL || env->is_stopping) {
 		ipc_reply_err(req, ERR_TEMP, "too busy");
@@ -284,18 +300,8 @@ accept_submit(struct acceptor *acceptor, struct ipc_req *req,
 		submission_fail(sub, ERR_TEMP, "the verdict is malformed");
 		return;
 	}
-	if (is_known(sub))
-		return;
-	rc = queue_store_reserve(env->store, &sub->item.id, &err);
-	if (rc != 0) {
-		submission_fail(sub, rc, err_text(&err));
-		return;
-	}
-	out = ipc_begin(env->blobs, BLOB_LINK);
-	ipc_put_bool(out, true);
-	ipc_put_u64(out, 0);
-	ipc_put_u64(out, sub->item.id);
-	(void)ipc_call(out, sub->blob_fd, LINK_DEADLINE_MS, on_linked, sub);
+	if (!is_known(sub))
+		link_blob(sub);
 }
 
 /* ---- life ---- */
