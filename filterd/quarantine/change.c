@@ -265,6 +265,45 @@ quarantine_store_delete(struct quarantine_store *store, uint64_t id,
 	return rc;
 }
 
+static int
+rcpt_done(struct quarantine_store *store, uint64_t id, uint64_t n,
+    struct err *err)
+{
+	struct db_query *q = db_query(store->db, GONE_ADD_ONE);
+	int rc;
+
+	db_bind_u64(q, 2, id);
+	db_bind_u64(q, 3, n);
+	db_bind_i64(q, 4, when_wall_s());
+	if ((rc = db_run(&q, err)) != 0)
+		return rc;
+	q = db_query(store->db, RCPT_DELETE_ONE);
+	db_bind_u64(q, 2, id);
+	db_bind_u64(q, 3, n);
+	return db_run(&q, err);
+}
+
+int
+quarantine_store_rcpts_done(struct quarantine_store *store, uint64_t id,
+    const struct quarantine_rcpt *rcpts, size_t len, struct err *err)
+{
+	int rc = quarantine_store_begin(store, err);
+	struct db_query *q;
+	bool is_left;
+	size_t i;
+
+	for (i = 0; rc == 0 && i < len; i++)
+		rc = rcpt_done(store, id, rcpts[i].n, err);
+	if (rc != 0)
+		return rc;
+	q = db_query(store->db, RCPT_ANY);
+	db_bind_u64(q, 2, id);
+	is_left = db_next(q);
+	rc = db_end(&q, err);
+	return rc == 0 && !is_left ? quarantine_store_delete(store, id, err) :
+	    rc;
+}
+
 int
 quarantine_store_expire(struct quarantine_store *store, struct str domain,
     int64_t kept_s, size_t max, size_t *count_r, struct err *err)

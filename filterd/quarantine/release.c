@@ -82,8 +82,9 @@ on_submitted(void *ctx, int code, struct ipc_in *in)
 		return;
 	}
 	release->queue_id = ipc_get_u64(in);
-	code = quarantine_store_delete(release->env->store,
-	    release->entry.id, &err);
+	code = quarantine_store_rcpts_done(release->env->store,
+	    release->entry.id, release->entry.rcpts,
+	    release->entry.rcpts_len, &err);
 	/* Somebody else was quicker: it is gone all the same. */
 	if (code != 0 && code != ERR_NOTFOUND)
 		on_removed(release, code);

@@ -35,9 +35,14 @@ static const char *const statements[STATEMENTS] = {
 	[RCPT_GET] = "SELECT n, address, notify, orcpt FROM rcpt "
 	    "WHERE entry = ?2 ORDER BY n",
 	[RCPT_DELETE] = "DELETE FROM rcpt WHERE entry = ?2",
+	[RCPT_DELETE_ONE] = "DELETE FROM rcpt WHERE entry = ?2 AND n = ?3",
+	[RCPT_ANY] = "SELECT 1 FROM rcpt WHERE entry = ?2 LIMIT 1",
 	[GONE_ADD] = "INSERT INTO gone (queue_id, owner, n, gone_s) "
 	    "SELECT e.queue_id, e.owner, r.n, ?3 FROM entry e "
 	    "JOIN rcpt r ON r.entry = e.id WHERE e.id = ?2 "
+	    "ON CONFLICT (queue_id, owner, n) DO NOTHING",
+	[GONE_ADD_ONE] = "INSERT INTO gone (queue_id, owner, n, gone_s) "
+	    "SELECT queue_id, owner, ?3, ?4 FROM entry WHERE id = ?2 "
 	    "ON CONFLICT (queue_id, owner, n) DO NOTHING",
 	[GONE_HAS] = "SELECT 1 FROM gone WHERE queue_id = ?2 AND owner = ?3 "
 	    "AND n = ?4",

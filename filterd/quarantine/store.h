@@ -122,6 +122,11 @@ int quarantine_store_add_rcpts(struct quarantine_store *store, uint64_t id,
 int quarantine_store_delete(struct quarantine_store *store, uint64_t id,
     struct err *err);
 
+/* These recipients have the message: they go, and the entry with the last one.
+ * Others may have come while it was on its way to them. */
+int quarantine_store_rcpts_done(struct quarantine_store *store, uint64_t id,
+    const struct quarantine_rcpt *rcpts, size_t len, struct err *err);
+
 /* Delete up to max entries of domain kept before kept_s; how many. */
 int quarantine_store_expire(struct quarantine_store *store,
     struct str domain, int64_t kept_s, size_t max, size_t *count_r,

@@ -253,6 +253,37 @@ test_gone(void **state)
 	assert_false(is_gone(rig, 0));
 }
 
+/* Who came while it was on its way to others stays. */
+static void
+test_rcpts_done(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t id = add(rig, 42, "a@a.test", 100);
+	struct quarantine_rcpt late = { .n = 9, .address = STR("l@a.test"),
+		.orcpt = STR("") };
+	struct quarantine_entry entry;
+
+	assert_int_equal(quarantine_store_get(rig->store, id, true,
+	    rig->arena, &entry, NULL), 0);
+	assert_int_equal(quarantine_store_add_rcpts(rig->store, id, &late, 1,
+	    NULL), 0);
+	assert_int_equal(quarantine_store_rcpts_done(rig->store, id,
+	    entry.rcpts, entry.rcpts_len, NULL), 0);
+	commit(rig);
+	assert_true(is_gone(rig, 0) && is_gone(rig, 7) && !is_gone(rig, 9));
+	assert_int_equal(quarantine_store_get(rig->store, id, true,
+	    rig->arena, &entry, NULL), 0);
+	assert_int_equal(entry.rcpts_len, 1);
+	assert_int_equal(entry.rcpts[0].n, 9);
+	assert_int_equal(quarantine_store_rcpts_done(rig->store, id, &late,
+	    1, NULL), 0);
+	commit(rig);
+	assert_false(is_there(rig, id) || has_link(rig, id));
+	assert_true(is_gone(rig, 9));
+	assert_int_equal(quarantine_store_rcpts_done(rig->store, id, &late,
+	    1, NULL), ERR_NOTFOUND);
+}
+
 /* A crash between link and row: the link goes at the next start. */
 static void
 test_links_without_rows(void **state)
@@ -425,6 +456,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIGGED(test_there_and_back),
 		RIGGED(test_gone),
+		RIGGED(test_rcpts_done),
 		RIGGED(test_links_without_rows),
 		RIGGED(test_shares),
 		RIGGED(test_expiry),

@@ -159,8 +159,8 @@ static const char *const migrations[] = {
 	("CREATE TABLE sender_key (id INTEGER PRIMARY KEY AUTOINCREMENT, "
 	" made_s INTEGER NOT NULL, secret BLOB NOT NULL);"),
 
-	"ALTER TABLE domain ADD COLUMN quarantine_days INTEGER NOT NULL "
-	" DEFAULT 14;",
+	("ALTER TABLE domain ADD COLUMN quarantine_days INTEGER NOT NULL "
+	" DEFAULT 14;"),
 };
 
 const struct db_schema directory_schema = {

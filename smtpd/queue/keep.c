@@ -12,7 +12,7 @@
 #include "ipc/links.h"
 #include "mail/address.h"
 
-#define KEEP_DEADLINE_MS 120000
+#define KEEP_DEADLINE_MS 60000
 #define FRAMES_MAX 32U		/* under way */
 #define RCPT_OVERHEAD 48U
 #define ENVELOPE_OVERHEAD 1536U

@@ -105,8 +105,8 @@ static const char *const migrations[] = {
 
 	/* What a filter had held (action 2 in its verdict) is kept by the
 	 * quarantine from now on. */
-	"UPDATE item SET is_held = 0 WHERE is_held = 1 AND "
-	" SUBSTR(verdict, 5, 1) = x'02';",
+	("UPDATE item SET is_held = 0 WHERE is_held = 1 AND "
+	" SUBSTR(verdict, 5, 1) = x'02';"),
 };
 
 static const struct db_schema schema = {
