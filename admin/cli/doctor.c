@@ -242,8 +242,8 @@ static void
 check_missing(struct doctor *d, const json_t *processes)
 {
 	static const char *const wanted[] = { "keyd", "blobd", "directoryd",
-	    "authd", "dnsd", "fetchd", "filterd", "quarantined", "queued",
-	    "mboxd", "relay", "smtpd", "milterd", "imapd", "pop3d",
+	    "authd", "dnsd", "fetchd", "filterd", "detonated", "quarantined",
+	    "queued", "mboxd", "relay", "smtpd", "milterd", "imapd", "pop3d",
 	    "admind" };
 	const json_t *p;
 	bool is_there;

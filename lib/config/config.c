@@ -48,6 +48,8 @@ struct config {
 /* libConfuse reports through a callback without a context of its own. */
 static struct err *parse_err;
 static const char *parse_path;
+/* Where mail was asked to be opened; 0: nowhere. */
+static int detonate_line;
 
 /* ---- values ---- */
 
@@ -211,6 +213,9 @@ check_value(cfg_t *cfg, cfg_opt_t *opt)
 	for (i = 0; i < KEYS_LEN; i++) {
 		if (strcmp(keys[i].name, cfg_opt_name(opt)) != 0)
 			continue;
+		if (strcmp(keys[i].name, "suspicious") == 0)
+			detonate_line = value != NULL &&
+			    strcmp(value, "detonate") == 0 ? cfg->line : 0;
 		if (value != NULL &&
 		    parse_value(&keys[i], value, &number, &want) == 0)
 			return 0;
@@ -434,9 +439,17 @@ parse(const char *path, struct err *err)
 	cfg_set_validate_func(cfg, "detonation", config_check_detonation);
 	parse_err = err;
 	parse_path = path;
+	detonate_line = 0;
 	rc = cfg_parse_buf(cfg, text);
 	parse_err = NULL;
 	free(text);
+	if (rc == CFG_SUCCESS && detonate_line != 0 &&
+	    cfg_size(cfg, "detonation") == 0) {
+		err_set(err, ERR_SYNTAX, "%s:%d: suspicious = \"detonate\": "
+		    "want a block detonation NAME { ... }", path,
+		    detonate_line);
+		rc = CFG_PARSE_ERROR;
+	}
 	if (rc == CFG_SUCCESS)
 		return cfg;
 	err_set(err, ERR_SYNTAX, "%s: does not parse", path);

@@ -131,7 +131,8 @@ test_detonations(void **state)
 
 	(void)state;
 	buf_init(&buf, 65536);
-	buf_add_cstr(&buf, "detonation cape-1 {\n address = \"::1@8000\"\n"
+	buf_add_cstr(&buf, "suspicious = \"detonate\"\n"
+	    "detonation cape-1 {\n address = \"::1@8000\"\n"
 	    "}\ndetonation bare {\n address = \"unix:/run/x\"\n"
 	    " kind = \"physical\"\n tls = \"verify\"\n"
 	    " host = \"cape.test\"\n token_file = \"/etc/a token\"\n"
@@ -148,9 +149,10 @@ test_detonations(void **state)
 		buf_reset(&buf);
 		config_slice(config, "detonated", &buf);
 		assert_true(str_find_str(buf_str(&buf), STR(
-		    "detonation.cape-1=cape virtual none /apiv2 \n"
+		    "detonation.cape-1=cape virtual none /apiv2  ::1@8000\n"
 		    "detonation_ca.cape-1=\ndetonation_token.cape-1=\n"
-		    "detonation.bare=cape physical verify  cape.test\n"
+		    "detonation.bare=cape physical verify  cape.test "
+		    "unix:/run/x\n"
 		    "detonation_ca.bare=\n"
 		    "detonation_token.bare=/etc/a token\n")) != STR_NPOS);
 		buf_reset(&buf);
@@ -211,6 +213,8 @@ test_bad(void **state)
 		    " host = \"a/b\"\n}\n", "want a host name" },
 		{ "detonation x {\n address = \"::1@1\"\n"
 		    " path = \"a?b\"\n}\n", "want a path" },
+		{ "\nsuspicious = \"detonate\"\nhostname = \"x\"\n",
+		    ":2: suspicious = \"detonate\": want a block" },
 		{ "detonate_score = \"11\"\n", "from 1 to 10" },
 		{ "detonate_score = \"0\"\n", "from 1 to 10" },
 		{ "detonate_unavailable = \"refuse\"\n",

@@ -116,8 +116,9 @@ config_take_detonation(cfg_t *sec, struct config_detonation *d)
 	d->path = cfg_getstr(sec, "path");
 }
 
-/* "detonation.NAME=cape virtual none /apiv2 HOST", and what may have blanks.
- * Where they are is not detonated's business: hikyakud connects. */
+/* "detonation.NAME=cape virtual none /apiv2 HOST ADDRESS@PORT", and what may
+ * have blanks. The address stands in URLs and certificates; it is hikyakud
+ * that connects. */
 void
 config_slice_detonations(const struct config *config, struct buf *lines)
 {
@@ -125,8 +126,9 @@ config_slice_detonations(const struct config *config, struct buf *lines)
 	size_t i, n = config_detonations(config, &d);
 
 	for (i = 0; i < n; i++, d++) {
-		buf_addf(lines, "detonation.%s=%s %s %s %s %s\n", d->name,
-		    d->engine, d->kind, d->tls, d->path, d->host);
+		buf_addf(lines, "detonation.%s=%s %s %s %s %s %s\n", d->name,
+		    d->engine, d->kind, d->tls, d->path, d->host,
+		    d->address);
 		buf_addf(lines, "detonation_ca.%s=%s\n", d->name, d->ca);
 		buf_addf(lines, "detonation_token.%s=%s\n", d->name,
 		    d->token_file);

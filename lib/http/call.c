@@ -65,6 +65,7 @@ http_call_finished(void *ctx, CURLcode result)
 	struct http_answer answer = { .status = 0 };
 
 	call->is_started = false;
+	answer.is_too_large = buf_failed(&call->body);
 	if (call->reason != NULL)
 		answer.reason = call->reason;
 	else if (result != CURLE_OK)

@@ -33,6 +33,7 @@ struct http_answer {
 	struct str content_type;
 	struct str body;
 	uint64_t retry_after_s;	/* what the server asks for, or 0 */
+	bool is_too_large;	/* with status 0: over body_max */
 	const char *reason;	/* with status 0 */
 };
 

@@ -74,19 +74,32 @@ show_verdict(const struct queue_item *item, struct arena *arena)
 	    json_text(verdict.reason));
 }
 
+/* Since when its content is opened elsewhere, and until when. */
 static json_t *
-show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt)
+show_detonating(const struct queue_admin *admin,
+    const struct queue_item *item)
+{
+	if (!watch_wants(item))
+		return json_null();
+	return json_pack("{s:o, s:o}",
+	    "since", json_time((int64_t)(item->arrived_us / 1000000)),
+	    "until", json_time(watch_until_s(admin->watch, item)));
+}
+
+static json_t *
+show_rcpt(const struct queue_item *item, const struct queue_rcpt *rcpt,
+    const char *state)
 {
 	bool is_waiting = rcpt->state == RCPT_QUEUED ||
 	    rcpt->state == RCPT_DEFERRED;
 
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}",
 	    "address", json_text(rcpt->address),
-	    "state", item->is_held ? "held" : state_names[rcpt->state],
+	    "state", state != NULL ? state : state_names[rcpt->state],
 	    "reason", json_text(rcpt->reason),
 	    "status", json_text(rcpt->status),
 	    "remote", json_text(rcpt->remote),
-	    "next_try", is_waiting && !item->is_held ?
+	    "next_try", is_waiting && state == NULL ?
 	    json_time(item->next_try_s) : json_null());
 }
 
@@ -95,13 +108,16 @@ show_item(const struct queue_admin *admin, const struct queue_item *item,
     size_t rcpts_max)
 {
 	struct arena *arena = arena_new(0);
+	const char *state = item->is_held ? "held" : watch_wants(item) ?
+	    "detonating" : NULL;
 	json_t *rcpts = json_array(), *shown;
 	size_t i;
 
 	for (i = 0; i < item->rcpts_len && i < rcpts_max; i++)
-		json_array_append_new(rcpts, show_rcpt(item, &item->rcpts[i]));
+		json_array_append_new(rcpts, show_rcpt(item, &item->rcpts[i],
+		    state));
 	shown = json_pack("{s:o, s:o, s:I, s:o, s:o, s:b, s:I, s:b, s:I, s:o, "
-	    "s:o}",
+	    "s:o, s:o}",
 	    "id", json_id(item->id), "sender", json_text(item->sender),
 	    "size", (json_int_t)(item->size_octets + item->trace.len),
 	    "arrived", json_time((int64_t)(item->arrived_us / 1000000)),
@@ -110,7 +126,8 @@ show_item(const struct queue_admin *admin, const struct queue_item *item,
 	    "tries", (json_int_t)item->tries,
 	    "active", (int)schedule_is_active(admin->schedule, item->id),
 	    "recipient_count", (json_int_t)item->rcpts_len,
-	    "verdict", show_verdict(item, arena), "recipients", rcpts);
+	    "verdict", show_verdict(item, arena),
+	    "detonating", show_detonating(admin, item), "recipients", rcpts);
 	arena_free(&arena);
 	return shown;
 }
@@ -207,18 +224,44 @@ run_show(const struct queue_admin *admin, struct ipc_req *req,
 
 enum act { ACT_HOLD, ACT_RELEASE, ACT_FLUSH, ACT_DELETE };
 
+/* What is opened elsewhere goes on unopened only when it is named: letting
+ * all go that is held is another matter. */
+static int
+act_on_watched(const struct queue_admin *admin, enum act act,
+    const struct queue_item *item, bool is_named, struct err *err)
+{
+	int64_t now = when_wall_s();
+	int rc;
+
+	if (act == ACT_FLUSH || (act == ACT_RELEASE && !is_named))
+		return 0;
+	watch_forget(admin->watch, item->id);
+	if (act == ACT_DELETE)
+		return queue_store_item_delete(admin->store, item->id, err);
+	if (act == ACT_HOLD)
+		return queue_store_schedule(admin->store, item->id,
+		    item->next_try_s, item->tries, true, err);
+	rc = watch_release(admin->watch, item, err);
+	if (rc == 0)
+		schedule_set(admin->schedule, item->id, now);
+	return rc;
+}
+
 static int
 act_on(const struct queue_admin *admin, enum act act,
-    const struct queue_item *item, struct err *err)
+    const struct queue_item *item, bool is_named, struct err *err)
 {
 	int64_t now = when_wall_s();
 	int rc;
 
 	/* What is being worked on decides by itself in a moment. */
-	if (schedule_is_active(admin->schedule, item->id))
+	if (schedule_is_active(admin->schedule, item->id) ||
+	    watch_is_ending(admin->watch, item->id))
 		return err_set(err, ERR_TEMP, "item %llu is being delivered",
 		    (unsigned long long)item->id);
 	schedule_forget(admin->schedule, item->id);
+	if (watch_wants(item))
+		return act_on_watched(admin, act, item, is_named, err);
 	if (act == ACT_DELETE)
 		return queue_store_item_delete(admin->store, item->id, err);
 	if (act == ACT_HOLD)
@@ -226,8 +269,11 @@ act_on(const struct queue_admin *admin, enum act act,
 		    item->next_try_s, item->tries, true, err);
 	if (act == ACT_FLUSH && item->is_held)
 		return 0;
-	rc = queue_store_schedule(admin->store, item->id, now, item->tries,
-	    false, err);
+	/* One that was held before it was opened. */
+	rc = is_named ? watch_release(admin->watch, item, err) : 0;
+	if (rc == 0)
+		rc = queue_store_schedule(admin->store, item->id, now,
+		    item->tries, false, err);
 	if (rc == 0)
 		schedule_set(admin->schedule, item->id, now);
 	return rc;
@@ -253,7 +299,7 @@ on_changed(void *ctx, int code)
 
 static int
 act_on_id(const struct queue_admin *admin, enum act act, uint64_t id,
-    struct err *err)
+    bool is_named, struct err *err)
 {
 	struct arena *arena = arena_new(0);
 	struct queue_item item;
@@ -265,7 +311,7 @@ act_on_id(const struct queue_admin *admin, enum act act, uint64_t id,
 		    (unsigned long long)id);
 	}
 	if (rc == 0)
-		rc = act_on(admin, act, &item, err);
+		rc = act_on(admin, act, &item, is_named, err);
 	arena_free(&arena);
 	return rc;
 }
@@ -283,7 +329,7 @@ act_on_all(const struct queue_admin *admin, enum act act, json_int_t *count,
 		    &n, err);
 		for (i = 0; rc == 0 && i < n; i++) {
 			after = ids[i];
-			if (act_on_id(admin, act, ids[i], NULL) == 0)
+			if (act_on_id(admin, act, ids[i], false, NULL) == 0)
 				(*count)++;
 		}
 	} while (rc == 0 && n == PAGE_ITEMS);
@@ -312,7 +358,8 @@ run_act(const struct queue_admin *admin, enum act act, struct ipc_req *req,
 	for (i = 0; rc == 0 && i < json_array_size(ids); i++) {
 		if (!arg_u64(json_array_get(ids, i), &id))
 			rc = err_set(&err, ERR_SYNTAX, "an id is a number");
-		else if ((rc = act_on_id(admin, act, id, &err)) == 0)
+		else if ((rc = act_on_id(admin, act, id, true,
+		    &err)) == 0)
 			changing->count++;
 	}
 	if (rc != 0) {

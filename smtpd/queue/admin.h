@@ -15,6 +15,7 @@ struct queue_admin {
 	struct queue_store *store;
 	struct schedule *schedule;
 	struct remote *remote;
+	struct watch *watch;
 };
 
 /* Answers req, at once or when the change is on disk. */

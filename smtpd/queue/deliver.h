@@ -22,6 +22,7 @@
 #include "ipc/ipc.h"
 #include "smtpd/queue/remote.h"
 #include "smtpd/queue/store.h"
+#include "smtpd/queue/watch.h"
 
 struct deliver_env {
 	struct queue_store *store;
@@ -30,6 +31,7 @@ struct deliver_env {
 	struct ipc_link *blobs;
 	struct ipc_link *quarantine;
 	struct remote *remote;
+	struct watch *watch;
 	/* A new item of our own (a DSN) is on disk. Takes the arena. */
 	void (*accepted)(void *ctx, struct arena *arena,
 	    const struct queue_item *item);

@@ -342,31 +342,46 @@ found_tell(struct found *found, const struct found_event *event)
 		telling_done(telling);
 }
 
-void
-found_item(struct found *found, const struct queue_item *item)
+static void
+tell_all(struct found *found, const struct queue_item *item,
+    enum queue_found kind, struct str name)
 {
 	struct arena *arena = arena_new(0);
 	struct str *recipients = arena_alloc(arena, (item->rcpts_len + 1) *
 	    sizeof(*recipients));
-	struct found_event event = { .kind = QUEUE_V_QUARANTINED,
+	struct found_event event = { .kind = kind, .name = name,
 		.sender = item->sender, .recipients = recipients };
+
+	while (event.recipients_len < item->rcpts_len &&
+	    event.recipients_len < READERS_MAX) {
+		recipients[event.recipients_len] =
+		    item->rcpts[event.recipients_len].address;
+		event.recipients_len++;
+	}
+	found_tell(found, &event);
+	arena_free(&arena);
+}
+
+void
+found_item(struct found *found, const struct queue_item *item)
+{
+	struct arena *arena = arena_new(0);
 	struct verdict verdict;
 
 	if (item->verdict.len != 0 && verdict_decode(item->verdict, arena,
 	    &verdict, NULL) == 0 && verdict.virus == SCAN_INFECTED &&
-	    verdict.action == VERDICT_QUARANTINE) {
-		if (verdict.parts_len != 0)
-			event.kind = QUEUE_V_REPLACED;
-		event.name = verdict.virus_name;
-		while (event.recipients_len < item->rcpts_len &&
-		    event.recipients_len < READERS_MAX) {
-			recipients[event.recipients_len] =
-			    item->rcpts[event.recipients_len].address;
-			event.recipients_len++;
-		}
-		found_tell(found, &event);
-	}
+	    verdict.action == VERDICT_QUARANTINE)
+		tell_all(found, item, verdict.parts_len != 0 ?
+		    QUEUE_V_REPLACED : QUEUE_V_QUARANTINED,
+		    verdict.virus_name);
 	arena_free(&arena);
+}
+
+void
+found_watched(struct found *found, const struct queue_item *item,
+    struct str name)
+{
+	tell_all(found, item, QUEUE_V_QUARANTINED, name);
 }
 
 void

@@ -42,6 +42,10 @@ void found_tell(struct found *found, const struct found_event *event);
 /* An item that was accepted, if something was found in it. */
 void found_item(struct found *found, const struct queue_item *item);
 
+/* An item that did harm when it was opened. */
+void found_watched(struct found *found, const struct queue_item *item,
+    struct str name);
+
 /* A QUEUE_FOUND frame: of what was refused. */
 void found_take(struct found *found, struct ipc_in *in);
 

@@ -22,6 +22,7 @@ struct queued {
 	struct queue_admin admin;
 	struct schedule *schedule;
 	struct remote *remote;
+	struct watch *watch;
 	const char *path;
 	int dir_fd;
 };
@@ -141,6 +142,23 @@ on_wake(void *ctx, uint64_t id)
 }
 
 static void
+on_watched(void *ctx, uint64_t id, int64_t next_try_s)
+{
+	struct queued *queued = ctx;
+
+	schedule_set(queued->schedule, id, next_try_s);
+}
+
+static void
+on_malicious(void *ctx, const struct queue_item *item, struct str name)
+{
+	struct queued *queued = ctx;
+
+	found_watched(queued->accept.found, item, name.len != 0 ? name :
+	    STR("malicious"));
+}
+
+static void
 on_bounce(void *ctx, struct arena *arena, const struct queue_item *item)
 {
 	struct queued *queued = ctx;
@@ -217,6 +235,10 @@ read_config(struct queued *queued)
 	    "quota_grace", 259200);
 	queued->deliver.return_octets = child_config_u64(child,
 	    "queue_return", 1 << 20);
+	watch_set_policy(queued->watch,
+	    child_config_u64(child, "detonate_time", 900),
+	    str_eq(child_config(child, "detonate_unavailable", "quarantine"),
+	    STR("deliver")));
 	queued->deliver.hostname = child_config(child, "hostname",
 	    "localhost");
 	found_set(queued->accept.found, child_config_u64(child,
@@ -248,6 +270,12 @@ start(struct child *child, struct err *err)
 	queued->remote = remote_new(child->loop, on_wake, queued);
 	queued->deliver.remote = queued->remote;
 	queued->accept.found = found_new(&queued->deliver, true);
+	queued->watch = watch_new(&(struct watch_env){
+	    .loop = child->loop, .store = queued->store,
+	    .detonated = child_link(child, "detonated"),
+	    .done = on_watched, .malicious = on_malicious,
+	    .ctx = queued });
+	queued->deliver.watch = queued->watch;
 	read_config(queued);
 	queued->schedule = schedule_new(child->loop, &queued->deliver);
 	queued->accept.store = queued->store;
@@ -256,6 +284,7 @@ start(struct child *child, struct err *err)
 	queued->admin.store = queued->store;
 	queued->admin.schedule = queued->schedule;
 	queued->admin.remote = queued->remote;
+	queued->admin.watch = queued->watch;
 	return schedule_load(queued->schedule, err);
 }
 
@@ -308,6 +337,7 @@ main(int argc, char **argv)
 		{ .server = "mboxd", .proto = &ipc_mbox },
 		{ .server = "quarantined", .proto = &ipc_quarantine },
 		{ .server = "keyd", .proto = &ipc_key, .attached = on_keyd },
+		{ .server = "detonated", .proto = &ipc_detonate },
 		{ .server = NULL },
 	};
 	static const struct child_serve serves[] = {

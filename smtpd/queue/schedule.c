@@ -191,6 +191,11 @@ begin_stored(struct schedule *s, uint64_t id)
 	}
 	arena = arena_new(8192);
 	rc = queue_store_get(s->env->store, id, arena, &item, &err);
+	if (rc == 0 && watch_wants(&item)) {
+		watch_item(s->env->watch, &item);
+		arena_free(&arena);
+		return;
+	}
 	if (rc == 0 && !item.is_held) {
 		begin(s, arena, &item, -1);
 		return;
@@ -230,13 +235,17 @@ void
 schedule_accept(struct schedule *s, struct arena *arena,
     const struct queue_item *item, int blob_fd)
 {
-	if (!item->is_held && !s->is_paused &&
+	bool is_watched = watch_wants(item);
+
+	if (is_watched)
+		watch_item(s->env->watch, item);
+	else if (!item->is_held && !s->is_paused &&
 	    table_count(s->active) < ACTIVE_MAX && item->next_try_s <=
 	    when_wall_s()) {
 		begin(s, arena, item, blob_fd);
 		return;
 	}
-	if (!item->is_held)
+	if (!item->is_held && !is_watched)
 		schedule_set(s, item->id, item->next_try_s);
 	if (blob_fd != -1)
 		(void)close(blob_fd);

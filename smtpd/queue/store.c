@@ -17,6 +17,7 @@ enum statement {
 	ITEM_GET,
 	ITEM_DELETE,
 	ITEM_SCHEDULE,
+	ITEM_VERDICT,
 	ITEM_EACH,
 	ITEM_IDS,
 	ITEM_EXISTS,
@@ -46,6 +47,8 @@ static const char *const statements[STATEMENTS] = {
 	[ITEM_DELETE] = "DELETE FROM item WHERE id = ?2",
 	[ITEM_SCHEDULE] = "UPDATE item SET next_try_s = ?3, tries = ?4, "
 	    "is_held = ?5 WHERE id = ?2",
+	[ITEM_VERDICT] = "UPDATE item SET verdict = ?3, trace = ?4 "
+	    "WHERE id = ?2",
 	[ITEM_EACH] = "SELECT id, next_try_s, is_held FROM item ORDER BY id",
 	[ITEM_IDS] = "SELECT id FROM item WHERE id > ?2 ORDER BY id "
 	    "LIMIT ?3",
@@ -516,6 +519,22 @@ queue_store_schedule(struct queue_store *store, uint64_t id,
 	db_bind_i64(q, 3, next_try_s);
 	db_bind_u64(q, 4, tries);
 	db_bind_u64(q, 5, is_held);
+	return db_run(&q, err);
+}
+
+int
+queue_store_verdict(struct queue_store *store, uint64_t id,
+    struct str verdict, struct str trace, struct err *err)
+{
+	struct db_query *q;
+	int rc = change(store, err);
+
+	if (rc != 0)
+		return rc;
+	q = db_query(store->db, ITEM_VERDICT);
+	db_bind_u64(q, 2, id);
+	db_bind_blob(q, 3, verdict);
+	db_bind_blob(q, 4, trace);
 	return db_run(&q, err);
 }
 

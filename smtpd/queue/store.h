@@ -110,6 +110,10 @@ int queue_store_rcpt_set(struct queue_store *store, uint64_t id,
 int queue_store_schedule(struct queue_store *store, uint64_t id,
     int64_t next_try_s, uint64_t tries, bool is_held, struct err *err);
 
+/* What came of opening it. */
+int queue_store_verdict(struct queue_store *store, uint64_t id,
+    struct str verdict, struct str trace, struct err *err);
+
 /* ---- reading ---- */
 
 /* Which item a submission under this key became: ERR_NOTFOUND. It may be one
