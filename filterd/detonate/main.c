@@ -99,8 +99,9 @@ prepare(struct child *child, struct err *err)
 		rc = err_set(err, ERR_TEMP, "libcurl does not start");
 	detonated->curlloop = curlloop_new(child->loop, http_call_finished);
 	child->sandbox.user = "_hikyaku-detonated";
-	/* Names and options of the sockets it is given; nothing listens. */
-	child->sandbox.groups = SB_ACCEPT;
+	/* Names and options of the sockets it is given (nothing listens), and
+	 * what is sent, decoded. */
+	child->sandbox.groups = SB_ACCEPT | SB_MEMFILES;
 	child->sandbox.files_max = 4096;
 	child->sandbox.address_octets = ADDRESS_OCTETS;
 	(void)child_enter_dir(child, "data/empty", 0);
