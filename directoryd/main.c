@@ -392,20 +392,22 @@ static void
 on_domains(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct directoryd *d = of(link);
-	struct str names[DOMAINS_PAGE];
+	struct directory_domain domains[DOMAINS_PAGE];
 	struct err err = ERR_INIT;
 	struct ipc_out *out;
 	size_t n, i;
 	int rc = directory_domain_names(d->dir, ipc_get_str(in),
-	    DOMAINS_PAGE, d->arena, names, &n, &err);
+	    DOMAINS_PAGE, d->arena, domains, &n, &err);
 
 	if (rc != 0) {
 		refuse(req, rc, &err);
 		return;
 	}
 	out = ipc_reply_begin(req);
-	for (i = 0; i < n; i++)
-		ipc_put_str(out, names[i]);
+	for (i = 0; i < n; i++) {
+		ipc_put_str(out, domains[i].name);
+		ipc_put_u64(out, domains[i].tenant);
+	}
 	ipc_reply_end(out, -1);
 }
 

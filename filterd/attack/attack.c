@@ -69,9 +69,9 @@ attack_end(struct attack **attack)
 }
 
 bool
-attack_add_domain(struct attack *attack, struct str domain)
+attack_add_domain(struct attack *attack, struct str domain, uint64_t owner)
 {
-	return lookalike_add(attack->domains, domain);
+	return lookalike_add(attack->domains, domain, owner);
 }
 
 void
@@ -101,8 +101,15 @@ attack_open(struct attack *attack, struct attack_report *report)
 	look->attack = attack;
 	look->report = report;
 	look->urls = url_list_new();
+	lookalike_any_reader(attack->domains);
 	*report = (struct attack_report)ATTACK_REPORT_INIT;
 	return look;
+}
+
+void
+attack_reader(struct attack_look *look, struct str domain)
+{
+	lookalike_reader(look->attack->domains, domain);
 }
 
 void

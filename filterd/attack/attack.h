@@ -54,8 +54,10 @@ void attack_part_of(struct arena *arena, const struct mail_part *mail_part,
 int attack_begin(struct attack **attack_r, struct err *err);
 void attack_end(struct attack **attack);
 
-/* A domain of ours or of a partner; false when it is none or one too many. */
-bool attack_add_domain(struct attack *attack, struct str domain);
+/* A domain of ours or of a partner; false when it is none or one too many.
+ * owner: whose it is, as lookalike_add() has it. */
+bool attack_add_domain(struct attack *attack, struct str domain,
+    uint64_t owner);
 
 /* A name that stands for us (organization, brand, person); UTF-8. */
 void attack_add_name(struct attack *attack, struct str name);
@@ -65,6 +67,10 @@ void attack_forget(struct attack *attack);
 
 struct attack_look *attack_open(struct attack *attack,
     struct attack_report *report);
+
+/* A recipient's domain: only what its owner has, and everybody's, can be
+ * pretended to be. Without one every known domain can. */
+void attack_reader(struct attack_look *look, struct str domain);
 
 /* The header block of a message from outside: whom it pretends to be from.
  * Mail of our own users is not asked. */

@@ -12,7 +12,7 @@ check_attack(void)
 
 	if (attack == NULL) {
 		assert_int_equal(attack_begin(&attack, &err), 0);
-		assert_true(attack_add_domain(attack, STR("hikyaku.example")));
+		assert_true(attack_add_domain(attack, STR("hikyaku.example"), 0));
 		attack_add_name(attack, STR("Hikyaku Express"));
 		/* 飛脚商事 */
 		attack_add_name(attack, STR("\xe9\xa3\x9b\xe8\x84\x9a\xe5\x95"

@@ -14,12 +14,13 @@
 #define TYPO_MIN 5U	/* shorter names are near to too many others */
 #define WORD_MIN 4U
 #define GLYPH_MIN 3U
-#define SAME_KEY_MAX 16U
+#define SAME_KEY_MAX 64U
 #define LABELS_MAX 5U	/* of a known domain, shown in another */
 
 struct known {
 	struct str domain;
 	struct str base;	/* first label of what was registered */
+	uint64_t owner;
 };
 
 /* Known domains under one key. */
@@ -38,6 +39,9 @@ struct lookalike {
 	USpoofChecker *mixed;
 	struct table *table;	/* a letter for the kind of key, the key */
 	size_t count;
+	bool has_readers;	/* else every owner counts */
+	uint64_t owners[LOOKALIKE_OWNERS_MAX];
+	size_t owners_len;
 };
 
 /* What is put before or behind a known name. */
@@ -259,7 +263,7 @@ canonical(struct arena *arena, struct str domain, struct str *domain_r)
 }
 
 bool
-lookalike_add(struct lookalike *lookalike, struct str domain)
+lookalike_add(struct lookalike *lookalike, struct str domain, uint64_t owner)
 {
 	struct known *known;
 	bool is_domain = lookalike->count < LOOKALIKE_DOMAINS_MAX &&
@@ -267,6 +271,7 @@ lookalike_add(struct lookalike *lookalike, struct str domain)
 
 	if (is_domain) {
 		known = arena_new_of(lookalike->arena, struct known);
+		known->owner = owner;
 		known->domain = arena_str(lookalike->arena, domain);
 		known->base = arena_str(lookalike->arena, first_label(psl_org(
 		    lookalike->psl, lookalike->scratch, domain)));
@@ -275,6 +280,45 @@ lookalike_add(struct lookalike *lookalike, struct str domain)
 	}
 	arena_reset(lookalike->scratch);
 	return is_domain;
+}
+
+/* ---- readers ---- */
+
+void
+lookalike_any_reader(struct lookalike *lookalike)
+{
+	lookalike->has_readers = false;
+	lookalike->owners_len = 0;
+}
+
+static bool
+counts(const struct lookalike *l, const struct known *known)
+{
+	size_t i;
+
+	if (!l->has_readers || known->owner == LOOKALIKE_EVERYBODY)
+		return true;
+	for (i = 0; i < l->owners_len; i++)
+		if (l->owners[i] == known->owner)
+			return true;
+	return false;
+}
+
+void
+lookalike_reader(struct lookalike *lookalike, struct str domain)
+{
+	const struct link *link;
+
+	lookalike->has_readers = true;
+	if (!canonical(lookalike->scratch, domain, &domain))
+		return;
+	link = table_get(lookalike->table, key_of(lookalike->scratch, '=',
+	    domain));
+	if (link != NULL && !counts(lookalike, link->known) &&
+	    lookalike->owners_len < LOOKALIKE_OWNERS_MAX)
+		lookalike->owners[lookalike->owners_len++] =
+		    link->known->owner;
+	arena_reset(lookalike->scratch);
 }
 
 /* ---- comparing ---- */
@@ -293,6 +337,9 @@ find(struct candidate *c, char kind, struct str text)
 	const struct link *link = table_get(c->l->table,
 	    key_of(c->l->scratch, kind, text));
 
+	/* Whosever domain it is, it is no other's. */
+	while (link != NULL && kind != '=' && !counts(c->l, link->known))
+		link = link->next;
 	if (link != NULL)
 		c->known = link->known;
 	return link != NULL;
@@ -346,7 +393,8 @@ find_edit(struct candidate *c, struct str key)
 	const struct link *link = table_get(c->l->table, key);
 
 	for (; link != NULL; link = link->next) {
-		if (!is_one_edit(c->base, link->known->base))
+		if (!counts(c->l, link->known) ||
+		    !is_one_edit(c->base, link->known->base))
 			continue;
 		c->known = link->known;
 		return true;
@@ -384,7 +432,8 @@ is_label(struct candidate *c)
 			if (end < left.len && left.p[end] != '.')
 				continue;
 			labels++;
-			if (labels > 1 && find(c, '=', str_sub(left, 0, end)))
+			if (labels > 1 && find(c, '=', str_sub(left, 0,
+			    end)) && counts(c->l, c->known))
 				return true;
 		}
 		(void)str_cut(left, '.', &rest);
@@ -477,6 +526,17 @@ lookalike_of(struct lookalike *lookalike, struct str domain,
 	}
 	arena_reset(lookalike->scratch);
 	return how;
+}
+
+bool
+lookalike_is_known(struct lookalike *lookalike, struct str domain)
+{
+	struct candidate c = { .l = lookalike };
+	bool is_known = canonical(lookalike->scratch, domain, &c.domain) &&
+	    is_same(&c) && counts(lookalike, c.known);
+
+	arena_reset(lookalike->scratch);
+	return is_known;
 }
 
 bool

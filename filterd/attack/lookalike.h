@@ -8,6 +8,10 @@
  * changed places), by words put before or behind, by being a label of
  * another domain, by another ending.
  *
+ * Known domains have owners. Where the readers of a message are told, what
+ * resembles a domain of somebody else is no pretence: short names are near
+ * to many others, and they do not know that one.
+ *
  * Lifetime.   lookalike_new() before the sandbox (ICU opens its tables) ->
  *             (lookalike_add()* -> lookalike_of()* -> lookalike_forget())*
  *             -> lookalike_free().
@@ -25,6 +29,8 @@
 #include "base/str.h"
 
 #define LOOKALIKE_DOMAINS_MAX 20000U
+#define LOOKALIKE_OWNERS_MAX 32U	/* of one message's readers */
+#define LOOKALIKE_EVERYBODY 0U		/* owner of what all readers know */
 
 enum lookalike_how {
 	LOOKALIKE_NOTHING,
@@ -45,7 +51,15 @@ void lookalike_free(struct lookalike **lookalike);
 
 /* A known domain, in A-labels or UTF-8. False when it is none, or over the
  * limit. */
-bool lookalike_add(struct lookalike *lookalike, struct str domain);
+bool lookalike_add(struct lookalike *lookalike, struct str domain,
+    uint64_t owner);
+
+/* All known domains count: nothing is known of the readers. */
+void lookalike_any_reader(struct lookalike *lookalike);
+
+/* One of the readers has this domain: from the first on only their owners'
+ * domains and everybody's count. Those over the limit are readers of nothing. */
+void lookalike_reader(struct lookalike *lookalike, struct str domain);
 
 /* No domain is known any more. */
 void lookalike_forget(struct lookalike *lookalike);
@@ -53,6 +67,9 @@ void lookalike_forget(struct lookalike *lookalike);
 /* What a domain (in A-labels or UTF-8) is taken for; *known_r is that one. */
 enum lookalike_how lookalike_of(struct lookalike *lookalike,
     struct str domain, struct str *known_r);
+
+/* Is it, or one above it, a known domain that its readers know? */
+bool lookalike_is_known(struct lookalike *lookalike, struct str domain);
 
 /* Was it registered by one owner, as far as the public suffixes tell? */
 bool lookalike_is_one_org(struct lookalike *lookalike, struct str a,

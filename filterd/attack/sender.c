@@ -38,6 +38,13 @@ is_ours(const struct look *look, struct str domain)
 	return how_of(look, domain) == LOOKALIKE_SAME;
 }
 
+static bool
+is_readers(const struct look *look, struct str domain)
+{
+	return look->known->domains != NULL &&
+	    lookalike_is_known(look->known->domains, domain);
+}
+
 /* ---- domains ---- */
 
 static void
@@ -94,7 +101,7 @@ look_for_addresses(const struct look *look, struct str folded,
 		    str_find(shown, '.') == STR_NPOS ||
 		    url_host_is_related(shown, domain))
 			continue;
-		note(look, is_ours(look, shown) && !is_ours(look, domain) ?
+		note(look, is_readers(look, shown) && !is_ours(look, domain) ?
 		    ATTACK_NAME_OURS : ATTACK_NAME_ADDRESS, folded);
 		return;
 	}

@@ -302,13 +302,13 @@ tells_lookalikes(void **state)
 
 	(void)state;
 	assert_non_null(known);
-	assert_true(lookalike_add(known, STR("hikyaku.example")));
-	assert_true(lookalike_add(known, STR("example.com")));
-	assert_true(lookalike_add(known, STR("western.co.jp")));
-	assert_true(lookalike_add(known, STR("abc.jp")));
-	assert_true(lookalike_add(known, STR("north-wind.example")));
-	assert_false(lookalike_add(known, STR("not a domain")));
-	assert_false(lookalike_add(known, STR("")));
+	assert_true(lookalike_add(known, STR("hikyaku.example"), 0));
+	assert_true(lookalike_add(known, STR("example.com"), 0));
+	assert_true(lookalike_add(known, STR("western.co.jp"), 0));
+	assert_true(lookalike_add(known, STR("abc.jp"), 0));
+	assert_true(lookalike_add(known, STR("north-wind.example"), 0));
+	assert_false(lookalike_add(known, STR("not a domain"), 0));
+	assert_false(lookalike_add(known, STR(""), 0));
 	for (i = 0; i < COUNT_OF(likes); i++) {
 		enum lookalike_how how = lookalike_of(known,
 		    str_of(likes[i].domain), &which);
@@ -320,11 +320,66 @@ tells_lookalikes(void **state)
 	}
 	/* A new list takes the place of the old one. */
 	lookalike_forget(known);
-	assert_true(lookalike_add(known, STR("second.example")));
+	assert_true(lookalike_add(known, STR("second.example"), 0));
 	assert_int_equal(lookalike_of(known, STR("hikyaku.example"), &which),
 	    LOOKALIKE_NOTHING);
 	assert_int_equal(lookalike_of(known, STR("sec0nd.example"), &which),
 	    LOOKALIKE_GLYPH);
+	lookalike_free(&known);
+}
+
+/* Short names of many owners are near to others' names: whose readers do not
+ * know a domain are not fooled by what resembles it. */
+static void
+asks_for_readers(void **state)
+{
+	static const struct {
+		const char *readers[3];
+		const char *domain;
+		const char *how;
+	} cases[] = {
+		{ { NULL }, "hamada.example", "typo" },
+		{ { "yamada.example" }, "hamada.example", "typo" },
+		{ { "yamada2.example" }, "hamada.example", "typo" },
+		{ { "other.example" }, "hamada.example", "nothing" },
+		{ { "nobodys.example" }, "hamada.example", "nothing" },
+		{ { "other.example", "yamada.example" }, "hamada.example",
+		    "typo" },
+		{ { "other.example" }, "yamada.example.evil.net", "nothing" },
+		{ { "yamada.example" }, "yamada.example.evil.net", "label" },
+		{ { "other.example" }, "yamada-login.com", "nothing" },
+		{ { "other.example" }, "0ther.example", "glyph" },
+		{ { "yamada.example" }, "0ther.example", "nothing" },
+		/* Somebody's real domain, whoever reads it. */
+		{ { "other.example" }, "yamada.example", "same" },
+		{ { "other.example" }, "partners.example", "same" },
+		{ { "other.example" }, "partner5.example", "typo" },
+	};
+	struct lookalike *known = lookalike_new(NULL, NULL);
+	enum lookalike_how how;
+	struct str which;
+	size_t i, k;
+
+	(void)state;
+	assert_non_null(known);
+	assert_true(lookalike_add(known, STR("yamada.example"), 7));
+	assert_true(lookalike_add(known, STR("yamada2.example"), 7));
+	assert_true(lookalike_add(known, STR("other.example"), 8));
+	assert_true(lookalike_add(known, STR("partners.example"),
+	    LOOKALIKE_EVERYBODY));
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		lookalike_any_reader(known);
+		for (k = 0; cases[i].readers[k] != NULL; k++)
+			lookalike_reader(known, str_of(cases[i].readers[k]));
+		how = lookalike_of(known, str_of(cases[i].domain), &which);
+		if (strcmp(lookalike_how_name(how), cases[i].how) != 0)
+			fail_msg("%s to %s: %s", cases[i].domain,
+			    cases[i].readers[0], lookalike_how_name(how));
+	}
+	assert_true(lookalike_is_known(known, STR("mail.other.example")));
+	assert_true(lookalike_is_known(known, STR("partners.example")));
+	assert_false(lookalike_is_known(known, STR("yamada.example")));
+	assert_false(lookalike_is_known(known, STR("hamada.example")));
 	lookalike_free(&known);
 }
 
@@ -379,7 +434,7 @@ compares_with_many(void **state)
 	assert_non_null(known);
 	for (i = 0; i < 2000; i++) {
 		(void)snprintf(name, sizeof(name), "company%u.example", i);
-		assert_true(lookalike_add(known, str_of(name)));
+		assert_true(lookalike_add(known, str_of(name), 0));
 	}
 	begin = test_cpu_us();
 	for (i = 0; i < 256; i++) {
@@ -399,6 +454,7 @@ main(void)
 		cmocka_unit_test(reads_pages), cmocka_unit_test(bounds_lists),
 		cmocka_unit_test(takes_linear_time),
 		cmocka_unit_test(tells_lookalikes),
+		cmocka_unit_test(asks_for_readers),
 		cmocka_unit_test(tells_mixtures),
 		cmocka_unit_test(tells_owners),
 		cmocka_unit_test(compares_with_many),

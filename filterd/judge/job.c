@@ -10,6 +10,7 @@
 #include "mail/view.h"
 
 #define QUESTIONS_MAX 32U
+#define READERS_MAX 32U
 #define DNS_DEADLINE_MS 12000U
 /* The answer has to travel, and smtpd to read it. */
 #define MARGIN_MS 250U
@@ -45,6 +46,8 @@ struct job_impl {
 	struct verdict_part *parts;	/* infected ones, if they fit */
 	size_t parts_len;
 	struct suspicion suspicion;
+	struct str readers[READERS_MAX];	/* recipients' domains */
+	size_t readers_len;
 	uint64_t scan_ms;
 	struct loop_timer timer;
 	uint64_t started_ms;
@@ -262,11 +265,14 @@ ask_scand(struct job *job, uint64_t deadline_ms)
 {
 	struct job_impl *impl = job->impl;
 	struct ipc_out *out = ipc_begin(impl->env->scand, SCAN_MESSAGE);
+	size_t i;
 
 	ipc_put_u64(out, deadline_ms - MARGIN_MS);
 	ipc_put_u64(out, impl->view.blob_size);
 	ipc_put_u64(out, (impl->envelope.flags & FILTER_F_AUTHENTICATED) !=
 	    0 ? 0 : (uint64_t)SCAN_F_OUTSIDE);
+	for (i = 0; i < impl->readers_len; i++)
+		ipc_put_str(out, impl->readers[i]);
 	impl->is_scanning = true;
 	impl->scan = ipc_call(out, impl->view.fd, deadline_ms -
 	    impl->started_ms, on_scanned, job);
@@ -482,6 +488,30 @@ take_envelope(struct job_impl *impl, struct ipc_in *in, uint64_t flags)
 	ev_put_str(impl->ev, LOG_K_sender, envelope->sender);
 }
 
+/* Of the first recipients: where they have more domains than fit, what is
+ * said to the others is what these hear. */
+static void
+take_readers(struct job_impl *impl, struct ipc_in *in)
+{
+	struct str address, domain;
+	size_t at, i;
+
+	(void)ipc_get_u64(in);
+	while (ipc_more(in) && impl->readers_len < READERS_MAX) {
+		address = ipc_get_str(in);
+		at = str_rfind(address, '@');
+		if (at == STR_NPOS)
+			continue;
+		domain = str_sub(address, at + 1, address.len);
+		for (i = 0; i < impl->readers_len; i++)
+			if (str_eq(impl->readers[i], domain))
+				break;
+		if (i == impl->readers_len)
+			impl->readers[impl->readers_len++] =
+			    arena_str(impl->arena, domain);
+	}
+}
+
 static struct job *
 job_alloc(const struct job_env *env, struct ipc_req *req)
 {
@@ -511,6 +541,7 @@ job_new(const struct job_env *env, struct ipc_req *req, struct ipc_in *in)
 	struct job_impl *impl = job->impl;
 
 	take_envelope(impl, in, flags);
+	take_readers(impl, in);
 	impl->view = mail_view_of_fd(STR_NONE, ipc_take_fd(in), size);
 	if (deadline_ms <= impl->started_ms + MARGIN_MS) {
 		/* Nobody waits for it any more. */

@@ -37,7 +37,7 @@ setup(void **state)
 	assert_true(signatures >= 3);
 	if (attack_begin(&f.attack, &err) != 0)
 		fail_msg("%s", err_text(&err));
-	assert_true(attack_add_domain(f.attack, STR("courier.test")));
+	assert_true(attack_add_domain(f.attack, STR("courier.test"), 0));
 	(void)snprintf(f.folder, sizeof(f.folder), "/tmp/scan-test-XXXXXX");
 	assert_non_null(mkdtemp(f.folder));
 	f.dir = open(f.folder, O_RDONLY | O_DIRECTORY);
@@ -77,7 +77,8 @@ report_of(struct fixture *f, struct str text)
 	struct report report;
 	int fd = file_of(text);
 
-	message_scan(&tools, fd, text.len, SCAN_F_OUTSIDE, MS, &report);
+	message_scan(&tools, &(struct scan_order){ .fd = fd,
+	    .size = text.len, .flags = SCAN_F_OUTSIDE, .ms = MS }, &report);
 	(void)close(fd);
 	return report;
 }
@@ -218,7 +219,8 @@ test_own(void **state)
 	struct report report;
 	int fd = file_of(str_of(text));
 
-	message_scan(&tools, fd, sizeof(text) - 1, 0, MS, &report);
+	message_scan(&tools, &(struct scan_order){ .fd = fd,
+	    .size = sizeof(text) - 1, .ms = MS }, &report);
 	(void)close(fd);
 	assert_int_equal(report.odd.notes_len, 0);
 }

@@ -11,10 +11,10 @@
 #define ASK_MS 10000		/* for one page */
 #define SOON_MS 500
 #define REFRESH_MS 300000	/* in case a note was lost */
-#define LIST_MAX (LOOKALIKE_DOMAINS_MAX * 256U)
+#define LIST_MAX (LOOKALIKE_DOMAINS_MAX * 288U)
 #define CONFIG_MAX 65536U
 
-/* Lists are lines: no name holds a line end. */
+/* Lists are lines of an owner, a blank and a name, which holds no line end. */
 struct known {
 	struct known_settings settings;
 	struct loop_timer timer;
@@ -29,13 +29,28 @@ struct known {
 	uint64_t asked_ms;		/* when it was asked last */
 };
 
-static bool
-next_line(struct str *rest, struct str *line_r)
+struct entry {
+	uint64_t owner;
+	struct str name;
+};
+
+static void
+put_entry(struct buf *list, uint64_t owner, struct str name)
 {
+	buf_addf(list, "%llu ", (unsigned long long)owner);
+	buf_add_str(list, name);
+	buf_add_char(list, '\n');
+}
+
+static bool
+next_entry(struct str *rest, struct entry *entry_r)
+{
+	struct str owner;
+
 	if (rest->p == NULL || rest->len == 0)
 		return false;
-	*line_r = str_cut(*rest, '\n', rest);
-	return true;
+	owner = str_cut(str_cut(*rest, '\n', rest), ' ', &entry_r->name);
+	return str_to_u64(owner, UINT64_MAX, &entry_r->owner) == 0;
 }
 
 /* ---- what follows ---- */
@@ -46,28 +61,29 @@ fill_tables(const struct known *known)
 	struct attack *attack = known->settings.attack;
 	struct str domains = buf_str(&known->domains);
 	struct str partners = buf_str(&known->partners);
-	struct str names = buf_str(&known->names), line;
+	struct str names = buf_str(&known->names);
+	struct entry one;
 
 	attack_forget(attack);
-	while (next_line(&domains, &line))
-		(void)attack_add_domain(attack, line);
-	while (next_line(&partners, &line))
-		if (!attack_add_domain(attack, line))
+	while (next_entry(&domains, &one))
+		(void)attack_add_domain(attack, one.name, one.owner);
+	while (next_entry(&partners, &one))
+		if (!attack_add_domain(attack, one.name, one.owner))
 			ev_warn(NULL, "scan.partner.unusable",
-			    EV_STR(domain, line));
-	while (next_line(&names, &line))
-		attack_add_name(attack, line);
+			    EV_STR(domain, one.name));
+	while (next_entry(&names, &one))
+		attack_add_name(attack, one.name);
 }
 
 static void
-put_lines(struct ipc_link *link, enum scan_known kind, struct str lines,
+put_list_of(struct ipc_link *link, enum scan_known kind, struct str list,
     bool *begins)
 {
 	struct ipc_out *out = NULL;
-	struct str line;
+	struct entry one;
 
-	while (next_line(&lines, &line)) {
-		if (out != NULL && ipc_room(out) < line.len + 16) {
+	while (next_entry(&list, &one)) {
+		if (out != NULL && ipc_room(out) < one.name.len + 32) {
 			(void)ipc_send(out, -1);
 			out = NULL;
 		}
@@ -77,7 +93,8 @@ put_lines(struct ipc_link *link, enum scan_known kind, struct str lines,
 			ipc_put_u64(out, kind);
 			*begins = false;
 		}
-		ipc_put_str(out, line);
+		ipc_put_str(out, one.name);
+		ipc_put_u64(out, one.owner);
 	}
 	if (out != NULL)
 		(void)ipc_send(out, -1);
@@ -92,11 +109,11 @@ known_tell(const struct known *known, struct ipc_link *generation)
 	ipc_put_bool(out, true);
 	ipc_put_u64(out, SCAN_K_DOMAINS);
 	(void)ipc_send(out, -1);
-	put_lines(generation, SCAN_K_DOMAINS, buf_str(&known->domains),
+	put_list_of(generation, SCAN_K_DOMAINS, buf_str(&known->domains),
 	    &begins);
-	put_lines(generation, SCAN_K_DOMAINS, buf_str(&known->partners),
+	put_list_of(generation, SCAN_K_DOMAINS, buf_str(&known->partners),
 	    &begins);
-	put_lines(generation, SCAN_K_NAMES, buf_str(&known->names), &begins);
+	put_list_of(generation, SCAN_K_NAMES, buf_str(&known->names), &begins);
 }
 
 static void
@@ -159,8 +176,7 @@ on_page(void *ctx, int code, struct ipc_in *in)
 			return;
 		}
 		known->incoming_len++;
-		buf_add_str(&known->incoming, name);
-		buf_add_char(&known->incoming, '\n');
+		put_entry(&known->incoming, ipc_get_u64(in), name);
 	}
 	if (name.p == NULL)
 		pages_end(known, true);
@@ -212,8 +228,7 @@ put_list(struct buf *out, struct str text, char separator)
 		item = str_trim(str_cut(text, separator, &text));
 		if (item.len == 0)
 			continue;
-		buf_add_str(out, item);
-		buf_add_char(out, '\n');
+		put_entry(out, 0, item);
 	}
 }
 

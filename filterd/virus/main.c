@@ -38,15 +38,12 @@ static void
 on_message(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct scand *scand = child_link_ctx(link);
-	uint64_t deadline_ms = ipc_get_u64(in), size = ipc_get_u64(in);
-	uint64_t flags = ipc_get_u64(in);
 
 	if (scand->pool == NULL) {
 		ipc_reply_err(req, ERR_TEMP, "switched off");
 		return;
 	}
-	pool_scan(scand->pool, req, ipc_take_fd(in), size, flags,
-	    deadline_ms);
+	pool_scan(scand->pool, req, in);
 }
 
 /* ---- what is known of us ---- */

@@ -247,19 +247,22 @@ scan_inside(struct scanning *scanning, uint64_t flags)
 }
 
 void
-message_scan(const struct scan_tools *tools, int fd, uint64_t size,
-    uint64_t flags, uint64_t ms, struct report *report_r)
+message_scan(const struct scan_tools *tools, const struct scan_order *order,
+    struct report *report_r)
 {
 	struct scanning scanning = {
 		.tools = tools, .report = report_r, .arena = arena_new(0),
-		.view = mail_view_of_fd(STR_NONE, fd, size),
-		.until_ms = when_mono_ms() + ms,
+		.view = mail_view_of_fd(STR_NONE, order->fd, order->size),
+		.until_ms = when_mono_ms() + order->ms,
 	};
+	size_t i;
 
 	*report_r = (struct report){ .parts_len = 0 };
-	report_r->whole = engine_scan(tools->engine, fd, ms);
+	report_r->whole = engine_scan(tools->engine, order->fd, order->ms);
 	scanning.look = attack_open(tools->attack, &report_r->odd);
-	scan_inside(&scanning, flags);
+	for (i = 0; i < order->readers_len; i++)
+		attack_reader(scanning.look, order->readers[i]);
+	scan_inside(&scanning, order->flags);
 	attack_close(&scanning.look);
 	arena_free(&scanning.arena);
 }

@@ -21,6 +21,7 @@
 #include "filterd/virus/engine.h"
 
 #define REPORT_PARTS_MAX 100U
+#define SCAN_READERS_MAX 32U
 
 struct report {
 	struct finding whole;		/* the weightiest */
@@ -38,8 +39,16 @@ struct scan_tools {
 	int dir;		/* of the folder for unpacked parts */
 };
 
-/* flags: enum scan_flag. */
-void message_scan(const struct scan_tools *tools, int fd, uint64_t size,
-    uint64_t flags, uint64_t ms, struct report *report_r);
+struct scan_order {
+	int fd;
+	uint64_t size;
+	uint64_t flags;		/* enum scan_flag */
+	uint64_t ms;
+	struct str readers[SCAN_READERS_MAX];	/* domains; none: anybody */
+	size_t readers_len;
+};
+
+void message_scan(const struct scan_tools *tools,
+    const struct scan_order *order, struct report *report_r);
 
 #endif

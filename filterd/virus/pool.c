@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/when.h"
@@ -22,6 +23,7 @@
 #define TRIES_MAX 2
 #define NAME_MAX_OCTETS 200U	/* of what was found, and what shows it */
 #define ROWS_MAX 200
+#define READERS_MAX 32U
 
 struct pool_job {
 	struct list node;
@@ -31,6 +33,9 @@ struct pool_job {
 	uint64_t flags;
 	uint64_t deadline_ms;
 	unsigned tries;
+	struct arena *arena;		/* its readers' domains */
+	struct str readers[READERS_MAX];
+	size_t readers_len;
 };
 
 struct generation {
@@ -83,6 +88,7 @@ job_free(struct pool_job *job)
 {
 	list_del(&job->node);
 	(void)close(job->fd);
+	arena_free(&job->arena);
 	free(job);
 }
 
@@ -294,6 +300,7 @@ worker_give(struct worker *worker, struct pool_job *job)
 {
 	uint64_t ms = worker->pool->settings.scan_ms, now = when_mono_ms();
 	struct ipc_out *out = ipc_begin(worker->link, SCANNER_SCAN);
+	size_t i;
 
 	if (job->deadline_ms - now < ms)
 		ms = job->deadline_ms - now;
@@ -305,6 +312,8 @@ worker_give(struct worker *worker, struct pool_job *job)
 	ipc_put_u64(out, ms);
 	ipc_put_u64(out, job->size);
 	ipc_put_u64(out, job->flags);
+	for (i = 0; i < job->readers_len; i++)
+		ipc_put_str(out, job->readers[i]);
 	(void)ipc_call(out, job->fd, ms + 2 * GRACE_MS, on_scanned, worker);
 }
 
@@ -613,17 +622,20 @@ look(void *arg)
 /* ---- from outside ---- */
 
 void
-pool_scan(struct pool *pool, struct ipc_req *req, int fd, uint64_t size,
-    uint64_t flags, uint64_t deadline_ms)
+pool_scan(struct pool *pool, struct ipc_req *req, struct ipc_in *in)
 {
 	struct pool_job *job = calloc(1, sizeof(*job));
 
 	invariant(job != NULL);
 	job->req = req;
-	job->fd = fd;
-	job->size = size;
-	job->flags = flags;
-	job->deadline_ms = deadline_ms;
+	job->deadline_ms = ipc_get_u64(in);
+	job->size = ipc_get_u64(in);
+	job->flags = ipc_get_u64(in);
+	job->arena = arena_new(0);
+	while (ipc_more(in) && job->readers_len < READERS_MAX)
+		job->readers[job->readers_len++] = arena_str(job->arena,
+		    ipc_get_str(in));
+	job->fd = ipc_take_fd(in);
 	list_add(&pool->waiting, &job->node);
 	pump(pool);
 }

@@ -15,7 +15,7 @@
  * worker is killed.
  *
  * Lifetime.   pool_new() -> pool_scan()* -> pool_free().
- * Ownership.  pool_scan() takes request and descriptor over.
+ * Ownership.  pool_scan() takes request and descriptor over; it copies the rest.
  * Units.      Milliseconds.
  * Errors.     A scan ends with ERR_TEMP when nobody could look at it in time.
  * Blocking.   Never, but for fork().
@@ -48,9 +48,8 @@ struct pool_settings {
 
 struct pool *pool_new(struct loop *loop, const struct pool_settings *settings);
 
-/* Answers req (SCAN_MESSAGE). fd is taken over. flags: enum scan_flag. */
-void pool_scan(struct pool *pool, struct ipc_req *req, int fd, uint64_t size,
-    uint64_t flags, uint64_t deadline_ms);
+/* Answers req (SCAN_MESSAGE), whose fields in holds. */
+void pool_scan(struct pool *pool, struct ipc_req *req, struct ipc_in *in);
 
 /* What is known of us has changed: workers from now on know it, and those
  * that do not are replaced when they have nothing to do. */

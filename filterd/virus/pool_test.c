@@ -67,7 +67,7 @@ on_know(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	(void)ipc_get_u64(in);
 	while (ipc_more(in)) {
 		(void)ipc_get_str(in);
-		known_names++;
+		known_names += (unsigned)ipc_get_u64(in);
 	}
 }
 
@@ -115,6 +115,8 @@ on_scan(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	(void)ipc_get_u64(in);
 	(void)ipc_get_u64(in);
 	flags = ipc_get_u64(in);
+	assert_true(ipc_more(in) && str_eq(ipc_get_str(in),
+	    STR("reader.test")));
 	fd = ipc_take_fd(in);
 	assert_int_equal(pread(fd, &what, 1, 0), 1);
 	(void)close(fd);
@@ -240,11 +242,8 @@ static unsigned alerts;
 static void
 on_message(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
-	uint64_t deadline_ms = ipc_get_u64(in), size = ipc_get_u64(in);
-	uint64_t flags = ipc_get_u64(in);
-
 	(void)link;
-	pool_scan(pool, req, ipc_take_fd(in), size, flags, deadline_ms);
+	pool_scan(pool, req, in);
 }
 
 static void
@@ -264,7 +263,9 @@ tell(void *ctx, struct ipc_link *link)
 	ipc_put_bool(out, true);
 	ipc_put_u64(out, SCAN_K_DOMAINS);
 	ipc_put_str(out, STR("a.test"));
+	ipc_put_u64(out, 1);
 	ipc_put_str(out, STR("b.test"));
+	ipc_put_u64(out, 1);
 	assert_int_equal(ipc_send(out, -1), 0);
 }
 
@@ -369,6 +370,7 @@ ask(struct answer *answer, char what, uint64_t ms)
 	ipc_put_u64(out, when_mono_ms() + ms);
 	ipc_put_u64(out, 1);
 	ipc_put_u64(out, SCAN_F_OUTSIDE);
+	ipc_put_str(out, STR("reader.test"));
 	(void)ipc_call(out, fd, 2 * WAIT_MS, on_answer, answer);
 	(void)close(fd);
 }

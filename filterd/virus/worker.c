@@ -90,14 +90,17 @@ static void
 on_scan(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct scan_worker *worker = ipc_link_ctx(link);
-	uint64_t ms = ipc_get_u64(in), size = ipc_get_u64(in);
-	uint64_t flags = ipc_get_u64(in);
-	int fd = ipc_take_fd(in);
+	struct scan_order order = { .ms = ipc_get_u64(in) };
 	struct report report;
 	struct ipc_out *out;
 
-	message_scan(&worker->tools, fd, size, flags, ms, &report);
-	(void)close(fd);
+	order.size = ipc_get_u64(in);
+	order.flags = ipc_get_u64(in);
+	while (ipc_more(in) && order.readers_len < SCAN_READERS_MAX)
+		order.readers[order.readers_len++] = ipc_get_str(in);
+	order.fd = ipc_take_fd(in);
+	message_scan(&worker->tools, &order, &report);
+	(void)close(order.fd);
 	cell_sweep(worker->tools.dir);
 	out = ipc_reply_begin(req);
 	put_report(out, &report);
@@ -208,17 +211,21 @@ on_know(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 {
 	struct generation *generation = ipc_link_ctx(link);
 	struct attack *attack = generation->env->attack;
-	uint64_t kind;
+	struct str name;
+	uint64_t kind, owner;
 
 	(void)req;
 	if (ipc_get_bool(in))
 		attack_forget(attack);
 	kind = ipc_get_u64(in);
-	while (ipc_more(in))
+	while (ipc_more(in)) {
+		name = ipc_get_str(in);
+		owner = ipc_get_u64(in);
 		if (kind == SCAN_K_DOMAINS)
-			(void)attack_add_domain(attack, ipc_get_str(in));
+			(void)attack_add_domain(attack, name, owner);
 		else
-			attack_add_name(attack, ipc_get_str(in));
+			attack_add_name(attack, name);
+	}
 }
 
 static void

@@ -354,15 +354,18 @@ directory_domain_list(struct directory *dir, struct str after, size_t max,
 
 int
 directory_domain_names(struct directory *dir, struct str after, size_t max,
-    struct arena *arena, struct str *names, size_t *count_r, struct err *err)
+    struct arena *arena, struct directory_domain *domains, size_t *count_r,
+    struct err *err)
 {
 	struct db_query *q = db_query(dir->db, DOMAIN_NAMES);
 	size_t n = 0;
 
 	db_bind_str(q, 2, after);
 	db_bind_u64(q, 3, max);
-	while (n < max && db_next(q))
-		names[n++] = arena_str(arena, db_col_str(q, 0));
+	while (n < max && db_next(q)) {
+		domains[n].name = arena_str(arena, db_col_str(q, 0));
+		domains[n++].tenant = db_col_u64(q, 1);
+	}
 	*count_r = n;
 	return db_end(&q, err);
 }

@@ -107,10 +107,10 @@ int directory_domain_delete(struct directory *dir, uint64_t id,
 int directory_domain_list(struct directory *dir, struct str after, size_t max,
     struct arena *arena, struct directory_domain *domains, size_t *count_r,
     struct err *err);
-/* The names alone of at most max domains behind after, in order. */
+/* Name and tenant alone of at most max domains behind after, in order. */
 int directory_domain_names(struct directory *dir, struct str after,
-    size_t max, struct arena *arena, struct str *names, size_t *count_r,
-    struct err *err);
+    size_t max, struct arena *arena, struct directory_domain *domains,
+    size_t *count_r, struct err *err);
 
 struct directory_plan {
 	struct str name;

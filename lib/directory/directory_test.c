@@ -92,6 +92,43 @@ teardown(void **state)
 }
 
 static void
+test_domain_names(void **state)
+{
+	static const char *const names[] = { "b.names.test", "a.names.test",
+	    "c.names.test" };
+	struct directory_domain d = { .mailbox_octets = 1000 }, found[2];
+	uint64_t id;
+	size_t i, n;
+
+	(void)state;
+	assert_int_equal(directory_begin(dir, STR("test"), NULL), 0);
+	assert_int_equal(directory_tenant_add(dir, STR("names"), &d.tenant,
+	    NULL), 0);
+	for (i = 0; i < COUNT_OF(names); i++) {
+		d.name = str_of(names[i]);
+		assert_int_equal(directory_domain_add(dir, &d, &id, NULL),
+		    0);
+	}
+	assert_int_equal(directory_commit(dir, NULL), 0);
+	/* Pages, by the last name of the one before. */
+	assert_int_equal(directory_domain_names(dir, STR(""), 2, arena,
+	    found, &n, NULL), 0);
+	assert_int_equal(n, 2);
+	assert_true(str_eq(found[0].name, STR("a.names.test")));
+	assert_true(str_eq(found[1].name, STR("b.names.test")));
+	assert_int_equal(found[1].tenant, d.tenant);
+	assert_int_equal(directory_domain_names(dir, found[1].name, 2, arena,
+	    found, &n, NULL), 0);
+	assert_int_equal(n, 2);
+	assert_true(str_eq(found[0].name, STR("c.names.test")));
+	assert_true(str_eq(found[1].name, STR("example.test")));
+	assert_int_not_equal(found[1].tenant, d.tenant);
+	assert_int_equal(directory_domain_names(dir, found[1].name, 2, arena,
+	    found, &n, NULL), 0);
+	assert_int_equal(n, 0);
+}
+
+static void
 test_canon(void **state)
 {
 	static const struct {
@@ -511,6 +548,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_domain_names, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(test_canon, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resolve, setup,
 		    teardown),

@@ -50,7 +50,8 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 	[DOMAIN_DELETE] = "DELETE FROM domain WHERE id = ?2",
 	[DOMAIN_LIST] = "SELECT " DOMAIN_COLUMNS DOMAIN_FROM
 	    "WHERE d.name > ?2 ORDER BY d.name LIMIT ?3",
-	[DOMAIN_NAMES] = "SELECT name FROM domain WHERE name > ?2 "
+	[DOMAIN_NAMES] = "SELECT name, tenant FROM domain "
+	    "WHERE name > ?2 "
 	    "ORDER BY name LIMIT ?3",
 
 	[PLAN_PUT] = "INSERT INTO plan (name, quota) VALUES (?2, ?3) "

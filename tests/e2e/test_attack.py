@@ -199,11 +199,16 @@ def test_new_domain_is_known(hk):
     data = message("before-it-came", sender="a@n0rthwind.test")
     assert send(hk, data, SENDER)[0] == 250 and traits(find(hk, "before-it-came")) is None
     loaded = len(hk.events("scan.signatures.loaded"))
-    hk.domain("northwind.test")
-    wait_for_domains(hk, 2)
+    hk.domain("northwind.test", "--tenant", "example.test")
+    hk.domain("southwind.test")
+    wait_for_domains(hk, 3)
     assert send(hk, message("after-it-came", sender="a@n0rthwind.test"), SENDER)[0] == 250
     assert traits(find(hk, "after-it-came")) == ["sender-lookalike"]
+    # Another customer's domain is not what our readers take it for.
+    assert send(hk, message("of-others", sender="a@s0uthwind.test"), SENDER)[0] == 250
+    assert traits(find(hk, "of-others")) is None
     hk.cli("domain", "delete", "northwind.test")
+    hk.cli("domain", "delete", "southwind.test")
     wait_for_domains(hk, 1)
     assert send(hk, message("after-it-went", sender="a@n0rthwind.test"), SENDER)[0] == 250
     assert traits(find(hk, "after-it-went")) is None

@@ -37,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (attack == NULL) {
 		invariant(attack_begin(&attack, NULL) == 0);
-		invariant(attack_add_domain(attack, STR("hikyaku.example")));
+		invariant(attack_add_domain(attack, STR("hikyaku.example"), 0));
 		attack_add_name(attack, STR("Hikyaku"));
 	}
 	part.name = str_cut(rest, '\n', &rest);

@@ -35,8 +35,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (known == NULL) {
 		known = lookalike_new(NULL, NULL);
 		invariant(known != NULL);
-		invariant(lookalike_add(known, STR("hikyaku.example")));
-		invariant(lookalike_add(known, STR("example.co.jp")));
+		invariant(lookalike_add(known, STR("hikyaku.example"), 0));
+		invariant(lookalike_add(known, STR("example.co.jp"), 0));
 	}
 	urls_of_html(list, s);
 	urls_of_text(list, s);
