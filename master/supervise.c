@@ -18,6 +18,7 @@
 #define RESTART_LAST_MS 10000
 #define RESTART_FORGET_MS 60000
 #define STOP_MS 20000
+#define STAGE_LAST 4
 #define SLICE_PIECE 32768
 
 struct child_slot {
@@ -506,7 +507,7 @@ stop_stage(struct supervisor *s)
 	bool is_any = false;
 	size_t i;
 
-	for (; s->stage <= 3 && !is_any; s->stage++)
+	for (; s->stage <= STAGE_LAST && !is_any; s->stage++)
 		for (i = 0; i < s->slots_len; i++)
 			if (s->slots[i].program->stop_stage == s->stage &&
 			    s->slots[i].pid != 0) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 const struct program programs[] = {
+	{ "metricd", NULL, NULL, 0, 4 },
 	{ "keyd", NULL, NULL, NEEDS_KEY, 3 },
 	{ "blobd", NULL, NULL, 0, 3 },
 	{ "directoryd", NULL, NULL, 0, 3 },
@@ -27,7 +28,7 @@ const struct program programs[] = {
 	{ "imapd", "workers_imapd", "imap", NEEDS_CERT, 0 },
 	{ "pop3d", "workers_pop3d", "pop3", NEEDS_CERT, 0 },
 	{ "milterd", NULL, "milter", 0, 0 },
-	{ "webmail", "workers_webmail", "web", NEEDS_CERT | NEEDS_LISTENERS, 0 },
+	{ "webmail", "workers_webmail", "web metrics", NEEDS_CERT | NEEDS_LISTENERS, 0 },
 	{ "admind", NULL, NULL, NEEDS_CONTROL | NEEDS_CERT, 0 },
 };
 const size_t programs_len = sizeof(programs) / sizeof(programs[0]);
@@ -39,6 +40,12 @@ const struct program_link program_links[] = {
 	{ "smtpd", "queued", "queue" },
 	{ "smtpd", "keyd", "key" },
 	{ "smtpd", "filterd", "filter" },
+	{ "smtpd", "metricd", "metric" },
+	{ "filterd", "metricd", "metric" },
+	{ "scand", "metricd", "metric" },
+	{ "queued", "metricd", "metric" },
+	{ "webmail", "metricd", "metric" },
+	{ "admind", "metricd", "metric" },
 	{ "queued", "directoryd", "dir" },
 	{ "queued", "blobd", "blob" },
 	{ "queued", "mboxd", "mbox" },
@@ -103,6 +110,7 @@ static const struct folder folders[] = {
 	{ "data/directory", "_hikyaku-directoryd", NULL, 0700 },
 	{ "data/secrets", "_hikyaku-authd", NULL, 0700 },
 	{ "data/keys", "_hikyaku-keyd", NULL, 0700 },
+	{ "data/metrics", "_hikyaku-metricd", NULL, 0700 },
 	{ "data/queue", "_hikyaku-queued", "_hikyaku-blobd", 02770 },
 	{ "data/queue/b", "_hikyaku-queued", "_hikyaku-blobd", 02770 },
 	{ "data/quarantine", "_hikyaku-quarantined", "_hikyaku-blobd",

@@ -241,7 +241,8 @@ check_process(struct doctor *d, const json_t *p)
 static void
 check_missing(struct doctor *d, const json_t *processes)
 {
-	static const char *const wanted[] = { "keyd", "blobd", "directoryd",
+	static const char *const wanted[] = { "metricd", "keyd", "blobd",
+	    "directoryd",
 	    "authd", "dnsd", "fetchd", "filterd", "detonated", "quarantined",
 	    "queued", "mboxd", "relay", "smtpd", "milterd", "imapd", "pop3d",
 	    "admind" };

@@ -34,6 +34,7 @@ static const struct option options[] = {
 	    "the file to read; - is standard input" },
 	{ "csv-out", "csv", NULL, ".csv", FLAG,
 	    "as CSV (the only form there is)" },
+	{ "days", "days", "N", "days", TEXT, "how many, today included (7)" },
 	{ "dmarc", "dmarc", "honour|mark", "dmarc", TEXT,
 	    "do what senders' DMARC policies ask for (default), or only mark "
 	    "the message" },

@@ -118,6 +118,13 @@ const struct verb cli_verbs[] = {
 	{ "quarantine", "delete", "ids*", "all domain address for",
 	    quarantine_act, NULL, NULL, NULL,
 	    "Delete messages; nobody is told." },
+	{ "stats", "show", "", "domain days", verb_list, NULL, NULL,
+	    "day received refused deferred sent virus suspicious detonated "
+	    "quarantined",
+	    "Count what became of messages, a row a day; --json: all of it." },
+	{ "stats", "stages", "", "days", verb_list, NULL, NULL,
+	    "day stage count mean_ms p50_ms p90_ms p99_ms",
+	    "Show how long each stage of a message's way took." },
 
 	{ "dns", "show", "domain", "", dns_show, NULL, NULL, NULL,
 	    "Print the records a domain should have, as a zone file." },

@@ -22,6 +22,7 @@ struct job {
 	json_t *result;		/* of the directory, kept for the end */
 	uint64_t account;
 	char *address;
+	const char *program;	/* that was asked, for its error */
 	struct err err;		/* why a chain is being undone */
 };
 
@@ -130,56 +131,52 @@ run_directory(struct job *job)
 	ask_directory(job, job->verb, job->args, on_directory);
 }
 
+/* ---- one question to a program that answers with JSON as well ---- */
+
 static void
-on_queue(void *ctx, int code, struct ipc_in *in)
+on_program(void *ctx, int code, struct ipc_in *in)
 {
 	struct job *job = ctx;
 
 	if (code != 0)
-		fail_link(job, code, "queued");
+		fail_link(job, code, job->program);
 	else
 		finish_text(job, ipc_get_str(in));
+}
+
+static void
+ask_program(struct job *job, const char *program, unsigned request,
+    uint64_t deadline_ms)
+{
+	struct ipc_out *out = ipc_begin(link_of(job, program), request);
+	char *text = json_dumps(job->args, JSON_COMPACT);
+
+	invariant(text != NULL);
+	job->program = program;
+	ipc_put_str(out, str_of(job->actor));
+	ipc_put_str(out, str_of(job->verb));
+	ipc_put_str(out, str_of(text));
+	(void)ipc_call(out, -1, deadline_ms, on_program, job);
+	free(text);
 }
 
 static void
 run_queue(struct job *job)
 {
-	struct ipc_out *out = ipc_begin(link_of(job, "queued"), QUEUE_ADMIN);
-	char *text = json_dumps(job->args, JSON_COMPACT);
-
-	invariant(text != NULL);
-	ipc_put_str(out, str_of(job->actor));
-	ipc_put_str(out, str_of(job->verb));
-	ipc_put_str(out, str_of(text));
-	(void)ipc_call(out, -1, STEP_MS, on_queue, job);
-	free(text);
-}
-
-static void
-on_quarantine(void *ctx, int code, struct ipc_in *in)
-{
-	struct job *job = ctx;
-
-	if (code != 0)
-		fail_link(job, code, "quarantined");
-	else
-		finish_text(job, ipc_get_str(in));
+	ask_program(job, "queued", QUEUE_ADMIN, STEP_MS);
 }
 
 static void
 run_quarantine(struct job *job)
 {
-	struct ipc_out *out = ipc_begin(link_of(job, "quarantined"),
-	    QUARANTINE_ADMIN);
-	char *text = json_dumps(job->args, JSON_COMPACT);
-
-	invariant(text != NULL);
-	ipc_put_str(out, str_of(job->actor));
-	ipc_put_str(out, str_of(job->verb));
-	ipc_put_str(out, str_of(text));
 	/* What is released is scanned before. */
-	(void)ipc_call(out, -1, RELEASE_MS, on_quarantine, job);
-	free(text);
+	ask_program(job, "quarantined", QUARANTINE_ADMIN, RELEASE_MS);
+}
+
+static void
+run_stats(struct job *job)
+{
+	ask_program(job, "metricd", METRIC_ADMIN, STEP_MS);
 }
 
 /* ---- passwords ---- */
@@ -566,6 +563,7 @@ static const struct {
 	{ "account", "delete", run_account_delete },
 	{ "queue", NULL, run_queue },
 	{ "quarantine", NULL, run_quarantine },
+	{ "stats", NULL, run_stats },
 	{ "dns", NULL, run_dns },
 	{ "https", NULL, run_dns },
 	{ "dkim", NULL, run_dkim },

@@ -208,6 +208,7 @@ main(int argc, char **argv)
 		{ .server = "quarantined", .proto = &ipc_quarantine },
 		{ .server = "dnsd", .proto = &ipc_dns },
 		{ .server = "fetchd", .proto = &ipc_fetch },
+		{ .server = "metricd", .proto = &ipc_metric },
 		{ .server = "keyd", .proto = &ipc_key },
 		{ .server = NULL },
 	};

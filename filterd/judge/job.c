@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/when.h"
 #include "filterd/judge/checks.h"
+#include "ipc/figures.h"
 #include "ipc/values.h"
 #include "mail/view.h"
 
@@ -52,6 +53,7 @@ struct job_impl {
 	struct loop_timer timer;
 	uint64_t started_ms;
 	uint64_t read_ms;		/* when it was read */
+	uint64_t checked_ms;		/* when the DNS had said enough */
 };
 
 /* ---- end ---- */
@@ -111,6 +113,21 @@ results_text(struct job_impl *impl, const struct verdict *verdict,
 }
 
 static void
+count_stages(const struct job_impl *impl)
+{
+	struct figures *figures = impl->env->figures;
+
+	if (impl->checks != NULL) {
+		figures_stage(figures, "filter.read", impl->read_ms -
+		    impl->started_ms);
+		figures_stage(figures, "filter.dns", impl->checked_ms -
+		    impl->read_ms);
+	}
+	if (impl->is_scanned)
+		figures_stage(figures, "filter.scan", impl->scan_ms);
+}
+
+static void
 log_verdict(struct job_impl *impl, const struct verdict *verdict)
 {
 	uint64_t now = when_mono_ms();
@@ -129,7 +146,8 @@ log_verdict(struct job_impl *impl, const struct verdict *verdict)
 	    EV_U64(count, impl->asked),
 	    EV_U64(read_ms, impl->checks != NULL ?
 	    impl->read_ms - impl->started_ms : 0),
-	    EV_U64(dns_ms, impl->checks != NULL ? now - impl->read_ms : 0),
+	    EV_U64(dns_ms, impl->checks != NULL ?
+	    impl->checked_ms - impl->read_ms : 0),
 	    EV_U64(scan_ms, impl->scan_ms),
 	    EV_U64(ms, now - impl->started_ms));
 }
@@ -178,6 +196,7 @@ answer(struct job *job)
 		judge_content(impl, &verdict);
 	if (verdict.is_judged || verdict.is_scanned)
 		log_verdict(impl, &verdict);
+	count_stages(impl);
 	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
 	verdict_encode(&verdict, &buf);
 	out = ipc_reply_begin(impl->req);
@@ -192,6 +211,7 @@ static void
 checked(struct job *job)
 {
 	job->impl->is_checked = true;
+	job->impl->checked_ms = when_mono_ms();
 	if (!job->impl->is_scanning)
 		answer(job);
 }

@@ -33,12 +33,14 @@
 #define JOB_STEP_OCTETS (256U << 10)
 #define JOB_READ_OCTETS 65536U
 
+struct figures;
 struct job;
 
 struct job_env {
 	struct loop *loop;
 	struct ipc_link *dnsd;
 	struct ipc_link *scand;		/* NULL: content is not looked at */
+	struct figures *figures;
 	struct virus_policy virus;
 	enum verdict_action suspicious;	/* what is done with such mail */
 	struct str hostname;

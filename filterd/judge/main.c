@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "filterd/judge/job.h"
 #include "ipc/child.h"
+#include "ipc/figures.h"
 #include "mailauth/psl.h"
 
 #define CLIENTS_MAX 64
@@ -66,6 +67,13 @@ on_turn(void *arg)
 }
 
 static void
+leave(struct filterd *filterd)
+{
+	figures_flush(filterd->env.figures);
+	child_exit(filterd->child);
+}
+
+static void
 on_done(void *ctx, struct job *job)
 {
 	struct filterd *filterd = ctx;
@@ -75,7 +83,7 @@ on_done(void *ctx, struct job *job)
 	if (filterd->jobs_len < filterd->jobs_max)
 		set_paused(filterd, false);
 	if (filterd->is_stopping && filterd->jobs_len == 0)
-		child_exit(filterd->child);
+		leave(filterd);
 }
 
 static void
@@ -187,6 +195,8 @@ start(struct child *child, struct err *err)
 	loop_timer_init(&filterd->turn, child->loop, on_turn, filterd);
 	filterd->env = (struct job_env){ .loop = child->loop,
 	    .dnsd = child_link(child, "dnsd"),
+	    .figures = figures_new(child->loop, child_link(child,
+	    "metricd")),
 	    .buffer = filterd->buffer,
 	    .wants_turn = on_wants_turn, .done = on_done, .ctx = filterd };
 	read_config(filterd);
@@ -207,7 +217,7 @@ stop(struct child *child)
 
 	filterd->is_stopping = true;
 	if (filterd->jobs_len == 0)
-		child_exit(child);
+		leave(filterd);
 }
 
 int
@@ -216,6 +226,7 @@ main(int argc, char **argv)
 	static const struct child_call calls[] = {
 		{ .server = "dnsd", .proto = &ipc_dns },
 		{ .server = "scand", .proto = &ipc_scan },
+		{ .server = "metricd", .proto = &ipc_metric },
 		{ .server = NULL },
 	};
 	static ipc_handler *const handlers[] = { [FILTER_JUDGE] = on_judge };

@@ -122,6 +122,65 @@ engine_load(const char *const *folders, uint64_t *signatures_r,
 	return engine;
 }
 
+/* Is it a database that says when it was made? */
+static bool
+is_dated(struct str name)
+{
+	return str_ends_nocase(name, STR(".cvd")) ||
+	    str_ends_nocase(name, STR(".cld"));
+}
+
+static int64_t
+built_of(const char *path, bool is_with_head)
+{
+	struct cl_cvd *head;
+	struct stat st;
+	int64_t built_s = 0;
+
+	if (!is_with_head)
+		return stat(path, &st) == 0 ? st.st_mtim.tv_sec : 0;
+	head = cl_cvdhead(path);
+	if (head != NULL) {
+		built_s = head->stime;
+		cl_cvdfree(head);
+	}
+	return built_s;
+}
+
+/* newest_s[1]: of databases with a date of their own. */
+static void
+look_at_folder(const char *folder, int64_t newest_s[2])
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	char path[4096 + 256];
+	int64_t built_s;
+	bool is_with_head;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", folder,
+		    entry->d_name);
+		is_with_head = is_dated(str_of(entry->d_name));
+		built_s = built_of(path, is_with_head);
+		if (built_s > newest_s[is_with_head])
+			newest_s[is_with_head] = built_s;
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+}
+
+int64_t
+engine_signatures_built(const char *const *folders)
+{
+	int64_t newest_s[2] = { 0, 0 };
+
+	for (; *folders != NULL; folders++)
+		look_at_folder(*folders, newest_s);
+	return newest_s[1] != 0 ? newest_s[1] : newest_s[0];
+}
+
 void
 engine_free(struct engine **engine)
 {

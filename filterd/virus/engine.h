@@ -40,6 +40,11 @@ struct finding {
  * there adds none). */
 struct engine *engine_load(const char *const *folders, uint64_t *signatures_r,
     struct err *err);
+
+/* When the newest signatures of folders were made, in seconds since 1970: of
+ * ClamAV's databases, else of any file; 0: there are none. */
+int64_t engine_signatures_built(const char *const *folders);
+
 void engine_free(struct engine **engine);
 
 /* Unpack below this folder, which is empty and ours. */

@@ -18,6 +18,7 @@
 #include "filterd/virus/pool.h"
 #include "filterd/virus/slots.h"
 #include "ipc/child.h"
+#include "ipc/figures.h"
 
 #define OURS "hikyaku.ndb"
 
@@ -27,6 +28,7 @@ struct scand {
 	struct pool_settings settings;
 	struct attack *attack;
 	struct known *known;
+	struct figures *figures;
 	char signatures[4096];
 	char clamav[4096];
 	char unpack[4096];
@@ -215,6 +217,15 @@ prepare(struct child *child, struct err *err)
 	return 0;
 }
 
+static void
+ready(void *ctx, uint64_t signatures, uint64_t built_s)
+{
+	struct scand *scand = ctx;
+
+	figures_gauge(scand->figures, "signatures", false, signatures);
+	figures_gauge(scand->figures, "signatures.built", true, built_s);
+}
+
 static int
 start(struct child *child, struct err *err)
 {
@@ -232,6 +243,9 @@ start(struct child *child, struct err *err)
 	    "scan_time", 20);
 	scand->settings.scans_max = (unsigned)child_config_u64(child,
 	    "scan_messages", 20);
+	scand->figures = figures_new(child->loop, child_link(child,
+	    "metricd"));
+	scand->settings.ready = ready;
 	scand->settings.tell = tell;
 	scand->settings.alert = alert;
 	scand->settings.ctx = scand;
@@ -265,6 +279,7 @@ main(int argc, char **argv)
 		[SCAN_MESSAGE] = on_message,
 	};
 	static const struct child_call calls[] = {
+		{ .server = "metricd", .proto = &ipc_metric },
 		{ .server = "directoryd", .proto = &ipc_dir,
 		    .push = on_directory_push, .attached = on_directory },
 		{ .server = NULL },

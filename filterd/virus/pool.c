@@ -42,6 +42,8 @@ struct generation {
 	struct pool *pool;
 	struct ipc_link *link;
 	uint64_t stamp;			/* of its signatures */
+	uint64_t signatures;
+	uint64_t built_s;		/* when the newest of them were */
 	unsigned workers;
 	bool is_tested;
 };
@@ -332,6 +334,9 @@ generation_tested(struct generation *generation)
 	pool->current = generation;
 	pool->next = NULL;
 	ev_info(NULL, "scan.signatures.ready");
+	if (pool->settings.ready != NULL)
+		pool->settings.ready(pool->settings.ctx,
+		    generation->signatures, generation->built_s);
 	if (old == NULL)
 		return;
 	if (old->workers == 0) {
@@ -530,8 +535,10 @@ on_loaded(void *ctx, int code, struct ipc_in *in)
 		}
 		return;
 	}
+	generation->signatures = ipc_get_u64(in);
+	generation->built_s = ipc_get_u64(in);
 	ev_info(NULL, "scan.signatures.loaded",
-	    EV_U64(count, ipc_get_u64(in)));
+	    EV_U64(count, generation->signatures));
 	generation_test(generation);
 }
 

@@ -41,6 +41,8 @@ struct pool_settings {
 	uint64_t scan_ms;	/* that one message may take */
 	/* Tell a generation what is known of us now (SCANNER_KNOW). */
 	void (*tell)(void *ctx, struct ipc_link *generation);
+	/* These signatures are used now; may be NULL. */
+	void (*ready)(void *ctx, uint64_t signatures, uint64_t built_s);
 	/* Something needs an operator. */
 	void (*alert)(void *ctx, const char *what);
 	void *ctx;

@@ -156,6 +156,7 @@ on_loaded(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	(void)link;
 	(void)in;
 	ipc_put_u64(out, 1);
+	ipc_put_u64(out, 1000);
 	ipc_reply_end(out, -1);
 }
 

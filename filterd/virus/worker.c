@@ -20,6 +20,7 @@ struct generation {
 	const struct worker_env *env;
 	struct engine *engine;
 	uint64_t signatures;
+	int64_t built_s;
 	struct loop_timer reap;
 };
 
@@ -167,6 +168,7 @@ on_loaded(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 
 	(void)in;
 	ipc_put_u64(out, generation->signatures);
+	ipc_put_u64(out, (uint64_t)generation->built_s);
 	ipc_reply_end(out, -1);
 }
 
@@ -260,6 +262,7 @@ generation_main(const struct worker_env *env, int fd)
 		ev_error(NULL, "scan.signatures.unusable", EV_ERR(&err));
 		_exit(2);
 	}
+	generation.built_s = engine_signatures_built(env->signatures);
 	loop = loop_new();
 	loop_timer_init(&generation.reap, loop, reap, &generation);
 	loop_timer_start(&generation.reap, REAP_MS);

@@ -233,9 +233,9 @@ check_listener(cfg_t *cfg, cfg_opt_t *opt)
 	long port = cfg_getint(sec, "port");
 
 	if (!config_is_one_of(cfg_getstr(sec, "protocol"),
-	    "smtp submission lmtp imap pop3 web milter"))
+	    "smtp submission lmtp imap pop3 web metrics milter"))
 		cfg_error(cfg, "listener %s: protocol = \"%s\": want smtp, "
-		    "submission, lmtp, imap, pop3, web or milter", cfg_title(sec),
+		    "submission, lmtp, imap, pop3, web, metrics or milter", cfg_title(sec),
 		    cfg_getstr(sec, "protocol"));
 	else if (!config_is_one_of(cfg_getstr(sec, "tls"), "none starttls implicit"))
 		cfg_error(cfg, "listener %s: tls = \"%s\": want none, "

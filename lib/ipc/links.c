@@ -66,6 +66,9 @@ static const struct ipc_row scanner_rows[] = {
 static const struct ipc_row detonate_rows[] = {
 #include "ipc/detonate.def"
 };
+static const struct ipc_row metric_rows[] = {
+#include "ipc/metric.def"
+};
 
 #undef IPC_REQ
 #undef IPC_NOTE
@@ -98,11 +101,12 @@ static const struct ipc_row detonate_rows[] = {
 #include "ipc/scan.def"
 #include "ipc/scanner.def"
 #include "ipc/detonate.def"
+#include "ipc/metric.def"
 
 const struct ipc_proto *const ipc_protos[] = {
 	&ipc_master, &ipc_dir, &ipc_auth, &ipc_blob, &ipc_queue, &ipc_mbox,
 	&ipc_account, &ipc_session, &ipc_key, &ipc_control,
 	&ipc_hash, &ipc_dns, &ipc_fetch, &ipc_relay,
 	&ipc_filter, &ipc_quarantine, &ipc_scan, &ipc_scanner,
-	&ipc_detonate, NULL,
+	&ipc_detonate, &ipc_metric, NULL,
 };

@@ -67,6 +67,9 @@ enum ipc_scan_request {
 enum ipc_detonate_request {
 #include "ipc/detonate.def"
 };
+enum ipc_metric_request {
+#include "ipc/metric.def"
+};
 enum ipc_scanner_request {
 #include "ipc/scanner.def"
 };
@@ -95,6 +98,7 @@ extern const struct ipc_proto ipc_quarantine;
 extern const struct ipc_proto ipc_scan;
 extern const struct ipc_proto ipc_scanner;
 extern const struct ipc_proto ipc_detonate;
+extern const struct ipc_proto ipc_metric;
 
 /* All of them, for documentation and fuzzing; ends with NULL. */
 extern const struct ipc_proto *const ipc_protos[];

@@ -3,6 +3,7 @@
 #include "smtpd/ingress/session.h"
 
 #include "base/when.h"
+#include "smtpd/ingress/counts.h"
 #include "smtpd/ingress/milters.h"
 
 #define DIR_DEADLINE_MS 20000
@@ -421,6 +422,7 @@ on_rcpt(void *ctx, int code, struct ipc_in *in)
 	if (verdict == DIR_V_REMOTE && session->account != 0)
 		verdict = DIR_V_LOCAL;
 	if (verdict != DIR_V_LOCAL) {
+		counts_recipient(session, address, verdict != DIR_V_REMOTE);
 		rcpt_refused(session, address, refusals[verdict].code,
 		    refusals[verdict].enhanced, refusals[verdict].text);
 		return;

@@ -118,7 +118,11 @@ static void
 act(struct message *message, const struct verdict *verdict)
 {
 	struct session *session = message->session;
+	struct verdict *known = arena_new_of(session->tx.arena,
+	    struct verdict);
 
+	*known = *verdict;
+	message->known = known;
 	switch (courses[verdict->action]) {
 	case GO_ON:
 		keep(message, verdict);

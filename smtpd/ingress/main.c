@@ -4,6 +4,7 @@
  * file and holds no key.
  */
 #include "base/rand.h"
+#include "ipc/figures.h"
 #include "mail/charset.h"
 #include "smtpd/ingress/session.h"
 
@@ -66,6 +67,8 @@ start(struct child *child, struct err *err)
 	list_init(&ingress->sessions);
 	/* Ids of exchanges are told to authd: not the same after a restart. */
 	ingress->next_session = rand_u64() >> 16;
+	ingress->figures = figures_new(child->loop, child_link(child,
+	    "metricd"));
 	read_config(ingress);
 	return front_start(&ingress->front, child, "sessions_smtpd",
 	    on_accept, ingress, err);
@@ -88,6 +91,7 @@ stop(struct child *child)
 
 	ingress->is_stopping = true;
 	front_close(&ingress->front);
+	figures_flush(ingress->figures);
 	if (list_is_empty(&ingress->sessions))
 		child_exit(child);
 	list_each(session, tmp, &ingress->sessions, struct session, node)
@@ -104,6 +108,7 @@ main(int argc, char **argv)
 		{ .server = "queued", .proto = &ipc_queue },
 		{ .server = "keyd", .proto = &ipc_key },
 		{ .server = "filterd", .proto = &ipc_filter },
+		{ .server = "metricd", .proto = &ipc_metric },
 		{ .server = NULL },
 	};
 	static const struct child_spec spec = {

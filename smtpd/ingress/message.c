@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/when.h"
+#include "smtpd/ingress/counts.h"
 
 #define WRITE_OCTETS 65536
 #define BLOB_DEADLINE_MS 60000
@@ -49,6 +50,9 @@ message_answer(struct message *message, unsigned code, const char *enhanced,
 	    session->tx.recipients_len : 1;
 	struct buf buf;
 
+	counts_message(message, code);
+	if (code == 250 && message->stage_ms != 0)
+		counts_stage(message, "queue");
 	if (code != 250)
 		ev_info(session->ev, "smtp.message.refused",
 		    EV_U64(code, code), EV_CSTR(reason, text),
@@ -121,6 +125,7 @@ on_sealed(void *ctx, int code, struct ipc_in *in)
 		return;
 	}
 	memcpy(message->sealed.sha256, sha256.p, sha256.len);
+	counts_stage(message, "seal");
 	message_judge(message);
 }
 
@@ -312,6 +317,8 @@ static void
 end_of_data(struct message *message)
 {
 	message->is_open = false;
+	message->stage_ms = message->started_ms;
+	counts_stage(message, "data");
 	check_verdict(message);
 	if (message->code != 0)
 		answer_failure(message);

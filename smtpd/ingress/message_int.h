@@ -35,6 +35,8 @@ struct message {
 	struct sealed sealed;	/* scanned while it is written */
 	struct sealed original;	/* of which infected parts were taken out */
 	struct verdict *judged;		/* the first verdict on the original */
+	const struct verdict *known;	/* the last verdict; NULL: none */
+	uint64_t stage_ms;		/* when the stage under way began */
 	struct str verdict;	/* as filterd said it; empty: nothing */
 	struct str front;	/* fields that mail filters put on top */
 	struct str fields;	/* header fields from it */

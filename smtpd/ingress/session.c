@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "ipc/figures.h"
 #include "smtpd/ingress/message.h"
 #include "smtpd/ingress/milters.h"
 
@@ -29,8 +30,10 @@ session_free(struct session *session)
 	conn_free(&session->conn);
 	ev_free(&session->ev);
 	free(session);
-	if (ingress->is_stopping && list_is_empty(&ingress->sessions))
+	if (ingress->is_stopping && list_is_empty(&ingress->sessions)) {
+		figures_flush(ingress->figures);
 		child_exit(ingress->child);
+	}
 }
 
 static void

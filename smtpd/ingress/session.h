@@ -38,6 +38,8 @@
 struct message;
 struct milters;
 
+struct figures;
+
 struct ingress {
 	struct child *child;
 	struct front front;
@@ -49,6 +51,7 @@ struct ingress {
 	uint64_t rate_messages;
 	uint64_t rate_recipients;
 	struct limits *limits;		/* of accounts */
+	struct figures *figures;
 	uint64_t timeout_ms;
 	uint64_t login_ms;
 	bool has_filter;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* submit: a message and its envelope: past the mail filters, on to the queue. */
 #include "smtpd/ingress/message_int.h"
+#include "smtpd/ingress/counts.h"
 #include "smtpd/ingress/milters.h"
 
 #include "base/when.h"
@@ -281,6 +282,8 @@ on_filtered(void *ctx, const struct milters_result *result)
 
 	if (!message_answered(message))
 		return;
+	if (milters != NULL)
+		counts_stage(message, "milters");
 	if (result->is_bye) {
 		session_bye(session, result->enhanced, result->text);
 	} else if (result->code != 0) {
@@ -301,6 +304,8 @@ on_filtered(void *ctx, const struct milters_result *result)
 void
 message_filter(struct message *message)
 {
+	if (message->session->ingress->has_filter)
+		counts_stage(message, "judge");
 	session_wait(message->session);
 	milters_message(message->session->milters, message, on_filtered,
 	    message);

@@ -24,6 +24,8 @@
 #include "smtpd/queue/store.h"
 #include "smtpd/queue/watch.h"
 
+struct figures;
+
 struct deliver_env {
 	struct queue_store *store;
 	struct ipc_link *directory;
@@ -32,6 +34,7 @@ struct deliver_env {
 	struct ipc_link *quarantine;
 	struct remote *remote;
 	struct watch *watch;
+	struct figures *figures;
 	/* A new item of our own (a DSN) is on disk. Takes the arena. */
 	void (*accepted)(void *ctx, struct arena *arena,
 	    const struct queue_item *item);

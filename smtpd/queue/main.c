@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "ipc/child.h"
+#include "ipc/figures.h"
 #include "smtpd/queue/accept.h"
 #include "smtpd/queue/admin.h"
 #include "smtpd/queue/grants.h"
@@ -265,6 +266,8 @@ start(struct child *child, struct err *err)
 	queued->deliver.mailboxes = child_link(child, "mboxd");
 	queued->deliver.blobs = child_link(child, "blobd");
 	queued->deliver.quarantine = child_link(child, "quarantined");
+	queued->deliver.figures = figures_new(child->loop,
+	    child_link(child, "metricd"));
 	queued->deliver.accepted = on_bounce;
 	queued->deliver.ctx = queued;
 	queued->remote = remote_new(child->loop, on_wake, queued);
@@ -302,6 +305,7 @@ on_last_commit(void *ctx, int code)
 	/* The commit that calls us still uses the store: it ends with the
 	 * process. */
 	(void)code;
+	figures_flush(queued->deliver.figures);
 	child_exit(queued->child);
 }
 
@@ -336,6 +340,7 @@ main(int argc, char **argv)
 		{ .server = "blobd", .proto = &ipc_blob },
 		{ .server = "mboxd", .proto = &ipc_mbox },
 		{ .server = "quarantined", .proto = &ipc_quarantine },
+		{ .server = "metricd", .proto = &ipc_metric },
 		{ .server = "keyd", .proto = &ipc_key, .attached = on_keyd },
 		{ .server = "detonated", .proto = &ipc_detonate },
 		{ .server = NULL },

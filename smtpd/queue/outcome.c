@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/when.h"
+#include "ipc/figures.h"
 
 static void
 written(int rc, const struct err *err)
@@ -42,6 +43,12 @@ delay_ms(const struct work *work)
 	return (when_wall_us() - work->item.arrived_us) / 1000;
 }
 
+static void
+count(const struct work *work, const char *name)
+{
+	figures_count(work->env->figures, STR(""), str_of(name), 1);
+}
+
 /* Done, and the sender may want to know. */
 static void
 success(struct work *work, size_t i, enum rcpt_state state, const char *status)
@@ -66,6 +73,8 @@ outcome_delivered(struct work *work, size_t i)
 	ev_info(NULL, "queue.rcpt.delivered", EV_U64(queue_id, work->item.id),
 	    EV_STR(recipient, rcpt->address),
 	    EV_U64(delay_ms, delay_ms(work)));
+	count(work, "rcpt.delivered");
+	figures_stage(work->env->figures, "delivery", delay_ms(work));
 	success(work, i, RCPT_DELIVERED, "2.0.0");
 }
 
@@ -77,6 +86,8 @@ outcome_relayed(struct work *work, size_t i, struct str remote, bool has_dsn)
 	ev_info(NULL, "queue.rcpt.relayed", EV_U64(queue_id, work->item.id),
 	    EV_STR(recipient, rcpt->address), EV_STR(remote, remote),
 	    EV_U64(delay_ms, delay_ms(work)));
+	count(work, "rcpt.relayed");
+	figures_stage(work->env->figures, "relay", delay_ms(work));
 	rcpt->remote = arena_str(work->arena, remote);
 	if (has_dsn)
 		outcome_gone(work, i);
@@ -103,6 +114,8 @@ tried(struct work *work, struct queue_rcpt *rcpt, enum rcpt_state state,
 	    "queue.rcpt.waits", EV_U64(queue_id, work->item.id),
 	    EV_STR(recipient, rcpt->address), EV_CSTR(status, why->status),
 	    EV_STR(remote, why->remote), EV_STR(reason, why->reason));
+	if (state == RCPT_FAILED)
+		count(work, "rcpt.failed");
 	rcpt->state = state;
 	rcpt->status = str_of(why->status);
 	rcpt->reason = arena_str(work->arena, why->reason);

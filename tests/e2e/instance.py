@@ -14,7 +14,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PORTS = {"smtp": 25, "smtps": 465, "submission": 587, "lmtp": 24, "imap": 143,
-         "imaps": 993, "pop3": 110, "pop3s": 995, "web": 443}
+         "imaps": 993, "pop3": 110, "pop3s": 995, "web": 443, "metrics": 446}
 
 
 def free_offset():

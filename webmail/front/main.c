@@ -115,6 +115,7 @@ main(int argc, char **argv)
 	static const struct child_call calls[] = {
 		{ .server = "directoryd", .proto = &ipc_dir },
 		{ .server = "keyd", .proto = &ipc_key },
+		{ .server = "metricd", .proto = &ipc_metric },
 		{ .server = NULL },
 	};
 	static const struct child_spec spec = {

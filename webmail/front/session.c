@@ -27,7 +27,7 @@ session_free(struct session *session)
 	struct webmail *webmail = session->webmail;
 
 	if (session->call != 0)
-		ipc_cancel(child_link(webmail->child, "directoryd"),
+		ipc_cancel(child_link(webmail->child, session->server),
 		    session->call);
 	conn_free(&session->conn);
 	list_del(&session->node);
@@ -154,9 +154,84 @@ ask_directory(struct session *session)
 
 	ipc_put_str(out, session->subject.domain);
 	session->is_waiting = true;
+	session->server = "directoryd";
 	conn_pause(session->conn, true);
 	conn_deadline(session->conn, DIRECTORY_MS * 2);
 	session->call = ipc_call(out, -1, DIRECTORY_MS, on_domain, session);
+}
+
+/* ---- what monitoring asks: on listeners of its own ---- */
+
+static void
+on_figures(void *ctx, int code, struct ipc_in *in)
+{
+	struct session *session = ctx;
+	struct http_response response = { .status = 200,
+	    .content_type = "text/plain; version=0.0.4; charset=utf-8" };
+
+	session->call = 0;
+	session->is_waiting = false;
+	if (code == 0) {
+		response.body = ipc_get_str(in);
+		send_response(session, &response);
+	} else {
+		send_status(session, 503);
+	}
+	request_done(session);
+	conn_pause(session->conn, false);
+	if (!session->is_closing)
+		conn_kick(session->conn);
+}
+
+static void
+serve_figures(struct session *session)
+{
+	session->is_waiting = true;
+	session->server = "metricd";
+	conn_pause(session->conn, true);
+	conn_deadline(session->conn, DIRECTORY_MS * 2);
+	session->call = ipc_call(ipc_begin(child_link(session->webmail->child,
+	    "metricd"), METRIC_TEXT), -1, DIRECTORY_MS, on_figures, session);
+}
+
+/* We answer: so hikyakud keeps its programs running. */
+static void
+serve_health(struct session *session)
+{
+	struct http_response response = { .status = 200,
+	    .body = STR("ok\n") };
+
+	send_response(session, &response);
+	request_done(session);
+}
+
+struct metrics_page {
+	void (*serve)(struct session *session);
+};
+
+static void
+serve_metrics(struct session *session)
+{
+	static const struct metrics_page figures = { serve_figures };
+	static const struct metrics_page health = { serve_health };
+	static const struct http_route routes[] = {
+		{ "GET", "/metrics", false, &figures },
+		{ "GET", "/healthz", false, &health },
+		{ NULL, NULL, false, NULL },
+	};
+	const struct http_route *route;
+	const struct metrics_page *page;
+	const char *allow;
+	unsigned status;
+
+	route = http_route_find(routes, &session->request, &status, &allow);
+	if (route == NULL) {
+		send_no_route(session, status, allow);
+		request_done(session);
+		return;
+	}
+	page = route->handler;
+	page->serve(session);
 }
 
 static void
@@ -210,7 +285,10 @@ on_input(void *arg)
 			say_continue(session);
 			return;
 		case HTTP_GOT:
-			serve(session);
+			if (session->is_metrics)
+				serve_metrics(session);
+			else
+				serve(session);
 			break;
 		case HTTP_BAD:
 			session->request.keeps_alive = false;
@@ -250,6 +328,8 @@ session_new(struct webmail *webmail, const struct front_seat *seat, int fd,
 	invariant(session != NULL);
 	session->webmail = webmail;
 	session->seat = *seat;
+	session->is_metrics = strcmp(seat->listener->protocol,
+	    "metrics") == 0;
 	session->arena = arena_new(0);
 	list_add(&webmail->sessions, &session->node);
 	session->conn = conn_new(webmail->child->loop, fd, IN_MAX, OUT_MAX,

@@ -33,7 +33,9 @@ struct session {
 	struct http_request request;
 	const struct setup_page *page;	/* being answered */
 	struct setup_subject subject;
-	uint32_t call;			/* to directoryd; 0: none */
+	uint32_t call;			/* to server; 0: none */
+	const char *server;
+	bool is_metrics;		/* on a listener for monitoring */
 	size_t used;			/* octets of the request */
 	unsigned served;
 	bool has_continued;
