@@ -106,6 +106,9 @@ suspicion_judge(const struct suspicion *suspicion,
 	    !verdict_can_be_opened(verdict)) ||
 	    !is_weightier(action, verdict->action))
 		return;
+	/* What DMARC asks for holds for what is clean, too. */
+	if (action == VERDICT_DETONATE && verdict->action == VERDICT_JUNK)
+		verdict->when_clean = VERDICT_JUNK;
 	verdict->action = action;
 	verdict->reason = STR("suspicious");
 }

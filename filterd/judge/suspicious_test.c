@@ -132,6 +132,8 @@ test_judge(void **state)
 		    verdict.is_suspicious != cases[i].is_marked ||
 		    verdict.traits_len != cases[i].is_marked)
 			fail_msg("%s: %u", cases[i].name, verdict.action);
+		assert_int_equal(verdict.when_clean, cases[i].after ==
+		    VERDICT_DETONATE ? cases[i].before : VERDICT_DELIVER);
 		assert_int_equal(str_eq(verdict.reason, STR("suspicious")),
 		    cases[i].before != cases[i].after);
 	}

@@ -26,6 +26,8 @@ read_config(struct milterd *milterd)
 	    30);
 	milterd->accepts_unjudged = str_eq(child_config(child,
 	    "filter_unavailable", "tempfail"), STR("accept"));
+	milterd->delivers_unopened = str_eq(child_config(child,
+	    "detonate_unavailable", "quarantine"), STR("deliver"));
 }
 
 static int

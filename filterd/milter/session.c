@@ -347,7 +347,8 @@ put_fields(struct session *session, const struct verdict *verdict)
 		milter_put_insheader(&session->out, &session->agreed, 0,
 		    field.name, field.value);
 	buf_fini(&fields);
-	if (verdict->action == VERDICT_JUNK)
+	if (verdict->action == VERDICT_JUNK ||
+	    verdict->when_clean == VERDICT_JUNK)
 		milter_put_insheader(&session->out, &session->agreed, 0,
 		    STR("X-Spam-Flag"), STR(" YES"));
 }
@@ -367,7 +368,10 @@ say_verdict(struct session *session, const struct verdict *verdict)
 	default:
 		put_deletions(session);
 		put_fields(session, verdict);
-		if (verdict->action == VERDICT_QUARANTINE)
+		/* There is nobody here who opens it first. */
+		if (verdict->action == VERDICT_QUARANTINE ||
+		    (verdict->action == VERDICT_DETONATE &&
+		    !session->milterd->delivers_unopened))
 			milter_put_quarantine(&session->out,
 			    verdict->reason);
 		milter_put_answer(&session->out, MILTER_CONTINUE);

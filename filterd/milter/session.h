@@ -32,6 +32,7 @@ struct milterd {
 	uint64_t message_max_octets;
 	uint64_t budget_ms;
 	bool accepts_unjudged;
+	bool delivers_unopened;		/* detonate_unavailable */
 	uint64_t next_session;
 	bool is_stopping;
 };

@@ -11,7 +11,7 @@
 
 enum tag { TAG_ACTION = 1, TAG_REASON = 2, TAG_AUTH = 3, TAG_JUDGED = 4,
 	TAG_VIRUS = 5, TAG_TRAITS = 6, TAG_PARTS = 7, TAG_DETONATION = 8,
-	TAG_HOLDER = 9 };
+	TAG_HOLDER = 9, TAG_WHEN_CLEAN = 10 };
 
 /* What the client hears goes by the action: the class of its codes. */
 static const struct {
@@ -236,6 +236,8 @@ verdict_encode(const struct verdict *verdict, struct buf *out)
 		buf_add_char(out, (char)verdict->holder);
 		section_end(out, at);
 	}
+	if (verdict->when_clean == VERDICT_JUNK)
+		section_end(out, section_begin(out, TAG_WHEN_CLEAN));
 	if (verdict->is_suspicious || verdict->traits_len != 0)
 		put_traits(out, verdict);
 	if (verdict->is_detonated)
@@ -432,6 +434,15 @@ read_traits(struct reader *reader, struct arena *arena,
 		read_trait(reader, arena, verdict);
 }
 
+static void
+read_when_clean(struct reader *reader, struct arena *arena,
+    struct verdict *verdict)
+{
+	(void)reader;
+	(void)arena;
+	verdict->when_clean = VERDICT_JUNK;
+}
+
 static enum detonation_result
 get_detonation(struct reader *reader)
 {
@@ -516,6 +527,7 @@ static const struct {
 	[TAG_DETONATION] = { read_detonation, true },
 	[TAG_PARTS] = { read_parts, true },
 	[TAG_HOLDER] = { read_holder, true },
+	[TAG_WHEN_CLEAN] = { read_when_clean, true },
 };
 
 #define SECTIONS_LEN (sizeof(sections) / sizeof(sections[0]))

@@ -43,6 +43,7 @@ static const struct verdict refused = {
 	.auth = auth, .auth_len = 3, .is_judged = true,
 	.is_scanned = true, .virus = SCAN_CLEAN, .virus_name = TEXT(""),
 	.is_suspicious = true, .traits = odd, .traits_len = 4,
+	.when_clean = VERDICT_JUNK,
 	.is_detonated = true, .detonation = DETONATION_MALICIOUS,
 	.engines = engines, .engines_len = 2,
 	.parts = parts, .parts_len = 2,
@@ -70,6 +71,7 @@ assert_same(const struct verdict *a, const struct verdict *b)
 		assert_true(str_eq(a->traits[i].detail,
 		    b->traits[i].detail));
 	}
+	assert_int_equal(a->when_clean, b->when_clean);
 	assert_int_equal(a->is_detonated, b->is_detonated);
 	assert_int_equal(a->detonation, b->detonation);
 	assert_int_equal(a->engines_len, b->engines_len);

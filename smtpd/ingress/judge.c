@@ -187,6 +187,9 @@ act_on_rest(struct message *message, const struct verdict *rest)
 {
 	struct verdict *judged = message->judged;
 
+	if (rest->action == VERDICT_DETONATE)
+		judged->when_clean = judged->action == VERDICT_JUNK ?
+		    VERDICT_JUNK : rest->when_clean;
 	if (judged->action == VERDICT_DELIVER ||
 	    rest->action == VERDICT_DETONATE) {
 		judged->action = rest->action;

@@ -134,7 +134,7 @@ decide(const struct watch *watch, const struct ending *ending,
 
 	if (result == DETONATION_CLEAN || (result != DETONATION_MALICIOUS &&
 	    watch->is_delivered_unseen)) {
-		verdict->action = VERDICT_DELIVER;
+		verdict->action = verdict->when_clean;
 		return;
 	}
 	/* Nobody but who knows what it may do is to open it. */
@@ -397,7 +397,7 @@ watch_release(struct watch *watch, const struct queue_item *item,
 	int rc = 0;
 
 	if (is_to_be_opened(item, arena, &verdict)) {
-		verdict.action = VERDICT_DELIVER;
+		verdict.action = verdict.when_clean;
 		rc = write_verdict(watch, &copy, &verdict, arena, err);
 		ev_warn(NULL, "queue.item.unwatched",
 		    EV_U64(queue_id, item->id));

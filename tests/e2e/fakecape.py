@@ -7,6 +7,7 @@ import http.server
 import json
 import re
 import socket
+import socketserver
 import threading
 import time
 import urllib.parse
@@ -21,7 +22,8 @@ class FakeCape:
     "huge", "cut" (the connection, in the middle of an answer), "hang".
     """
 
-    def __init__(self, token="secret-token", seconds=0.0):
+    def __init__(self, token="secret-token", seconds=0.0, path=None, tls=None):
+        self.path, self.tls = path, tls
         self.token, self.seconds, self.fault, self.port = token, seconds, None, 0
         self.fault_on = re.compile("")
         self.tasks, self.requests, self.refused = {}, [], 0
@@ -48,14 +50,23 @@ class FakeCape:
             daemon_threads = True
             allow_reuse_address = True
 
-        self.server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self.server.server_port
+        class Local(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+
+        if self.path:
+            self.server = Local(str(self.path), Handler)
+        else:
+            self.server = Server(("127.0.0.1", self.port), Handler)
+            self.port = self.server.server_port
+        if self.tls:
+            self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True,
+                                                      do_handshake_on_connect=False)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
     @property
     def address(self):
-        return f"127.0.0.1@{self.port}"
+        return f"unix:{self.path}" if self.path else f"127.0.0.1@{self.port}"
 
     def close(self):
         if self.server:

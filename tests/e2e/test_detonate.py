@@ -5,6 +5,9 @@ import json
 import os
 import re
 import signal
+import ssl
+import subprocess
+import tempfile
 import time
 
 import pytest
@@ -18,11 +21,11 @@ TIME_S = 7
 
 
 class Detonating(Instance):
-    """An instance whose suspicious mail is opened at a fake engine."""
+    """An instance whose suspicious mail is opened at a fake engine; more: blocks of others."""
 
-    def __init__(self, cape, **kwargs):
+    def __init__(self, cape, more="", **kwargs):
         super().__init__(**kwargs)
-        self.cape = cape
+        self.cape, self.more = cape, more
 
     def configure(self, settings):
         super().configure(settings)
@@ -30,6 +33,7 @@ class Detonating(Instance):
         token.write_text(self.cape.token + "\n")
         with (self.dir / "hikyaku.conf").open("a") as conf:
             conf.write(f'detonation cape {{\n\taddress = "{self.cape.address}"\n\ttoken_file = "{token}"\n}}\n')
+            conf.write(self.more)
 
     def reload(self):
         count = len(self.events("master.reloaded"))
@@ -311,3 +315,44 @@ def test_what_it_has(hk):
     if os.getuid() == 0:
         assert 0 not in map(int, fields["Uid"].split())
         assert os.readlink(f"/proc/{pid}/root") == str(hk.dir / "data/empty")
+
+
+def test_two_engines(tmp_path):
+    """Over TLS under a name, and by a local socket; both are asked, and the message says which kinds looked."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                    "2", "-subj", "/CN=cape.test", "-addext", "subjectAltName=DNS:cape.test", "-keyout",
+                    str(tmp_path / "key.pem"), "-out", str(tmp_path / "ca.pem")], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
+    local = FakeCape(token="secret-token", path=tempfile.mktemp(prefix="hk-cape-", dir="/tmp")).start()
+    secure, wrong = FakeCape(token="", tls=tls).start(), FakeCape(token="", tls=tls).start()
+    block = 'detonation %s {\n\tkind = "%s"\n\taddress = "%s"\n\ttls = "verify"\n\thost = "%s"\n\tca = "%s"\n\ttoken_file = "%s"\n}\n'
+    (tmp_path / "token").write_text("another\n")
+    secure.token = wrong.token = "another"
+    hk = Detonating(local, more=block % ("bare", "physical", secure.address, "cape.test", tmp_path / "ca.pem",
+                                         tmp_path / "token"),
+                    config={"suspicious": "detonate", "detonate_time": "4s"})
+    hk.start()
+    try:
+        hk.domain()
+        hk.account("alice@example.test")
+        send_and_wait(hk, suspicious("both"))
+        assert field_of(find(hk, "both")) == (
+            "clean; engine=cape; kind=virtual; result=clean; score=0.4; engine=bare; kind=physical; result=clean; score=0.4")
+        assert len(local.tasks) == len(secure.tasks) == 1
+        # Somebody else's certificate: it is not told what is in the mail.
+        conf = hk.dir / "hikyaku.conf"
+        conf.write_text(conf.read_text().replace(secure.address, wrong.address).replace("cape.test", "other.test"))
+        hk.stop()
+        hk.quickstart()
+        line = send_and_wait(hk, suspicious("wrong"))
+        assert line["status"] == "failed" and line["state"] == "quarantine"
+        assert len(local.tasks) == 2 and not wrong.requests
+        assert wrong.tasks == {}
+        hk.forget_log("process.alert")
+        hk.assert_clean_log()
+    finally:
+        hk.destroy()
+        for engine in (local, secure, wrong):
+            engine.close()
+        os.unlink(local.path)
