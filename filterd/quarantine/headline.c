@@ -81,9 +81,9 @@ field(struct str head, struct str name, struct arena *arena)
 	return text;
 }
 
-void
+int
 headline_read(struct quarantine_entry *entry, int blob_fd,
-    struct arena *arena)
+    struct arena *arena, struct err *err)
 {
 	char *data = arena_alloc(arena, HEAD_OCTETS);
 	size_t len = 0;
@@ -93,11 +93,14 @@ headline_read(struct quarantine_entry *entry, int blob_fd,
 		n = pread(blob_fd, data + len, HEAD_OCTETS - len, (off_t)len);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n == -1)
+			return err_set_errno(err, ERR_TEMP, "the message");
+		if (n == 0)
 			break;
 		len += (size_t)n;
 	}
 	entry->from = field(str_make(data, len), STR("From"), arena);
 	entry->subject = field(str_make(data, len), STR("Subject"), arena);
 	entry->date = field(str_make(data, len), STR("Date"), arena);
+	return 0;
 }

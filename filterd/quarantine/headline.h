@@ -4,7 +4,8 @@
  * on one line each, without what commands a terminal.
  *
  * Ownership.  Texts live in the arena.
- * Errors.     None: what cannot be read is empty.
+ * Errors.     ERR_TEMP: the blob cannot be read. A field that is not there, or
+ *             makes no sense, is empty.
  * Blocking.   Reads up to 64 KiB of the blob.
  * Process.    quarantined.
  * RFC.        5322 section 3.6; 2047.
@@ -15,8 +16,8 @@
 #include "filterd/quarantine/store.h"
 
 /* Fill in from, subject and date. */
-void headline_read(struct quarantine_entry *entry, int blob_fd,
-    struct arena *arena);
+int headline_read(struct quarantine_entry *entry, int blob_fd,
+    struct arena *arena, struct err *err);
 
 /* UTF-8 for people: control characters and those that turn the direction of
  * text go, line ends stay; cut after max octets, not within a character. */

@@ -215,8 +215,10 @@ keep_request(const struct keep_env *env, struct ipc_req *req,
 	}
 	if (is_known(keep))
 		return;
-	headline_read(&keep->entry, keep->blob_fd, arena);
-	rc = quarantine_store_reserve(env->store, &keep->entry.id, &err);
+	rc = headline_read(&keep->entry, keep->blob_fd, arena, &err);
+	if (rc == 0)
+		rc = quarantine_store_reserve(env->store, &keep->entry.id,
+		    &err);
 	if (rc != 0) {
 		keep_fail(keep, rc, err_text(&err));
 		return;

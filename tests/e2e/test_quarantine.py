@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """What filters want kept from delivery: kept, shown, released, deleted, expired; once, whatever dies meanwhile."""
+import email.message
 import json
 import os
 import pathlib
@@ -41,7 +42,7 @@ def milter():
 
 @pytest.fixture(scope="module")
 def hk(milter):
-    instance = Instance(config={"virus_encrypted": "quarantine", "filter_budget": "10s", "queue_retry_first": "1s"}).start()
+    instance = Instance(config={"virus_encrypted": "quarantine", "filter_budget": "5s", "queue_retry_first": "1s"}).start()
     try:
         prepare(instance)
         instance.stop()
@@ -49,6 +50,17 @@ def hk(milter):
         instance.start()
         yield instance
         instance.assert_clean_log()
+    finally:
+        instance.destroy()
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """Without a mail filter; its programs die."""
+    instance = Instance(config={"virus_encrypted": "quarantine", "queue_retry_first": "1s"}).start()
+    try:
+        prepare(instance)
+        yield instance
     finally:
         instance.destroy()
 
@@ -113,6 +125,27 @@ def test_for_each_recipient(hk):
     assert hk.cli_json("quarantine", "list", "--for", "admin", "--domain", "example.test") == []
     hk.cli("quarantine", "delete", "--all")
     assert hk.cli_json("quarantine", "list") == []
+
+
+def test_preview(hk):
+    """HTML without what it does, Japanese as it reads, no more than fits; of a message with too many parts, too."""
+    html = "<html><script>alert(1)</script><p>請求書<img src='http://remote.test/x'></p>" + "<p>more</p>" * 2000
+    msg = email.message.EmailMessage()
+    msg["From"], msg["Subject"], msg["X-Do"] = "a@remote.test", "html", "quarantine"
+    msg.set_content(html, subtype="html", charset="iso-2022-jp", cte="base64")
+    send(hk, msg.as_bytes().replace(b"\n", b"\r\n"))
+    item, = kept(hk, "html")
+    shown = hk.cli_json("quarantine", "show", item["id"])
+    assert shown["preview"].startswith("請求書") and shown["preview"].endswith("more") and shown["preview_cut"]
+    assert len(shown["preview"].encode()) <= 4000 and "alert" not in shown["preview"] and "http" not in shown["preview"]
+    parts = "".join(f"--b\r\nContent-Type: text/plain; name=\"part-{n}-{'x' * 40}\"\r\n\r\ntext {n}\r\n" for n in range(1500))
+    send(hk, b"From: a@remote.test\r\nSubject: parts\r\nX-Do: quarantine\r\nMIME-Version: 1.0\r\n"
+         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + parts.encode() + b"--b--\r\n")
+    item, = kept(hk, "parts")
+    shown = hk.cli_json("quarantine", "show", item["id"])
+    assert len(shown["attachments"]) == 50 and shown["attachments"][7].startswith("part-7-")
+    assert shown["preview"].startswith("text 0")
+    hk.cli("quarantine", "delete", "--all")
 
 
 def test_for_the_administrator(hk):
@@ -263,7 +296,12 @@ def crash_at(hk, program, injection):
     calls = injection.split(":")[0]
     tracer = subprocess.Popen(["strace", "-f", "-q", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={injection}",
                                *[arg for pid in pids for arg in ("-p", str(pid))]], stderr=subprocess.DEVNULL)
-    time.sleep(0.7)
+    deadline = time.monotonic() + 20
+    # Every thread of it.
+    while any("TracerPid:\t0\n" in status.read_text() for pid in pids
+              for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status")):
+        assert time.monotonic() < deadline and tracer.poll() is None
+        time.sleep(0.02)
     return tracer, pids
 
 
@@ -275,10 +313,9 @@ def wait_for_another(hk, program, pids):
 
 
 @pytest.mark.fault
-def test_crash_of_a_release(make_instance):
+def test_crash_of_a_release(plain):
     """Ends after the queue has answered, before the entry is gone: released again, delivered once."""
-    hk = make_instance(config={"virus_encrypted": "quarantine", "queue_retry_first": "1s"}).start()
-    prepare(hk)
+    hk = plain
     send(hk, message("once", LOCKED), *USERS)
     items = kept(hk, "once", 2)
     one = next(i for i in items if i["owner"] == USERS[0])
@@ -294,15 +331,15 @@ def test_crash_of_a_release(make_instance):
     hk.wait_queue_empty()
     assert len(hk.events("queue.item.repeated")) == 1
     assert copies(hk, "once", USERS[0]) == 1 and copies(hk, "once", USERS[1]) == 0
+    hk.cli("quarantine", "delete", "--all")
 
 
 @pytest.mark.fault
-def test_crash_of_keeping(make_instance):
-    """queued ends before it knows that the message is kept: it asks again, and there is one entry; also when it was
-    released meanwhile, it does not come back."""
-    hk = make_instance(config={"virus_encrypted": "quarantine", "queue_retry_first": "1s"}).start()
-    prepare(hk)
-    # Of queued's writes the message itself is the first commit, that it is kept the next.
+def test_crash_of_keeping(plain):
+    """queued ends before it knows that the message is kept, and asks again; what was deleted meanwhile does not come
+    back."""
+    hk = plain
+    before = len(hk.events("queue.rcpt.quarantined"))
     pid, = hk.processes()["quarantined"]
     os.kill(pid, signal.SIGSTOP)
     send(hk, message("again", LOCKED))
@@ -316,7 +353,7 @@ def test_crash_of_keeping(make_instance):
     hk.cli("quarantine", "delete", items[0]["id"])
     wait_for_another(hk, "queued", pids)
     hk.wait_queue_empty()
-    assert len(hk.events("queue.rcpt.quarantined")) == 2
+    assert len(hk.events("queue.rcpt.quarantined")) == before + 2
     assert hk.cli_json("quarantine", "list") == []
 
 
@@ -463,10 +500,9 @@ def test_what_an_older_queue_held(make_instance):
     assert kept(hk, "held-before")[0]["owner"] == USERS[0]
 
 
-def test_waits_while_it_cannot_be_kept(make_instance):
+def test_waits_while_it_cannot_be_kept(plain):
     """quarantined does not answer: it waits in the queue, with a reason, and is kept later."""
-    hk = make_instance(config={"virus_encrypted": "quarantine", "queue_retry_first": "1s"}).start()
-    prepare(hk)
+    hk = plain
     pid, = hk.processes()["quarantined"]
     os.kill(pid, signal.SIGSTOP)
     send(hk, message("waits", LOCKED))
@@ -478,6 +514,47 @@ def test_waits_while_it_cannot_be_kept(make_instance):
     item, = kept(hk, "waits")
     assert hk.events("queue.rcpt.waits")[-1]["reason"] == "the quarantine does not answer"
     assert item["owner"] == USERS[0]
+    hk.cli("quarantine", "delete", "--all")
+
+
+FAULTS = [
+    ("quarantined", "fdatasync:error=EIO:when=2", "quarantine.commit.failed"),
+    ("quarantined", "pwrite64:error=ENOSPC:when=5", "quarantine.commit.failed"),
+    ("quarantined", "pread64:error=EIO:when=2+3", None),
+    ("blobd", "linkat:error=ENOSPC:when=2+3", "blob.link.failed"),
+    ("blobd", "syncfs,fsync,fdatasync:error=EIO:when=4", "blob.flush.failed"),
+]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("program,injection,event", FAULTS)
+def test_failing_call(plain, program, injection, event):
+    """What was acknowledged is kept, once; what an operator starts anew goes on."""
+    hk, acked = plain, []
+    before = len(hk.events(event)) if event else -1
+    tracer, _ = crash_at(hk, program, injection)
+    for n in range(12):
+        name = f"{program}-{injection}-{n}"
+        try:
+            send(hk, message(name, LOCKED), *USERS)
+            acked.append(name)
+        except (AssertionError, smtplib.SMTPException, OSError):
+            pass
+    tracer.send_signal(signal.SIGINT)
+    tracer.wait(20)
+    for pid in hk.processes().get(program, []):
+        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while hk.cli("queue", "list", "--json", check=False).stdout.strip() != "[]" and time.monotonic() < deadline:
+        hk.cli("queue", "flush", "--all", check=False)
+        time.sleep(0.2)
+    hk.wait_queue_empty()
+    assert acked and (not event or len(hk.events(event)) > before)
+    pairs = [(i["subject"], i["owner"]) for i in hk.cli_json("quarantine", "list")]
+    assert len(set(pairs)) == len(pairs)
+    for name in acked:
+        assert sorted(owner for subject, owner in pairs if subject == name) == list(USERS), name
+    hk.cli("quarantine", "delete", "--all")
 
 
 def test_shares(make_instance):
