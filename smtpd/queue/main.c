@@ -276,6 +276,7 @@ start(struct child *child, struct err *err)
 	queued->watch = watch_new(&(struct watch_env){
 	    .loop = child->loop, .store = queued->store,
 	    .detonated = child_link(child, "detonated"),
+	    .figures = queued->deliver.figures,
 	    .done = on_watched, .malicious = on_malicious,
 	    .ctx = queued });
 	queued->deliver.watch = queued->watch;

@@ -113,6 +113,33 @@ write_verdict(struct watch *watch, struct queue_item *item,
 	return rc;
 }
 
+/* For the installation, and for the domain of each recipient once. */
+static void
+count(struct figures *figures, const struct queue_item *item,
+    enum detonation_result result)
+{
+	struct table *seen = table_new();
+	struct str domain;
+	char name[32];
+	size_t i, at;
+
+	(void)snprintf(name, sizeof(name), "detonated.%s",
+	    verdict_detonation_name(result));
+	figures_count(figures, STR(""), str_of(name), 1);
+	for (i = 0; i < item->rcpts_len; i++) {
+		at = str_rfind(item->rcpts[i].address, '@');
+		domain = at == STR_NPOS ? STR("") :
+		    str_sub(item->rcpts[i].address, at + 1,
+		    item->rcpts[i].address.len);
+		if (domain.len == 0 || table_put(seen, domain, seen) != NULL)
+			continue;
+		figures_count(figures, domain, str_of(name), 1);
+	}
+	table_free(&seen);
+	figures_stage(figures, "detonation",
+	    (when_wall_us() - item->arrived_us) / 1000);
+}
+
 /* What was found by one who says so. */
 static struct str
 name_of(const struct ending *ending)
@@ -176,6 +203,8 @@ write_ending(struct watched *watched, struct ending *ending, struct err *err)
 		    (when_wall_us() - item.arrived_us) / 1000));
 		rc = write_verdict(watch, &item, &verdict, arena, err);
 	}
+	if (rc == 0)
+		count(watch->env.figures, &item, ending->result);
 	if (rc == 0 && ending->result == DETONATION_MALICIOUS)
 		watch->env.malicious(watch->env.ctx, &item,
 		    name_of(ending));

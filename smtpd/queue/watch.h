@@ -23,7 +23,7 @@
 #ifndef QUEUE_WATCH_H
 #define QUEUE_WATCH_H
 
-#include "ipc/ipc.h"
+#include "ipc/figures.h"
 #include "smtpd/queue/store.h"
 
 struct watch;
@@ -32,6 +32,7 @@ struct watch_env {
 	struct loop *loop;
 	struct queue_store *store;
 	struct ipc_link *detonated;
+	struct figures *figures;
 	/* The item's verdict has changed: it goes on. */
 	void (*done)(void *ctx, uint64_t id, int64_t next_try_s);
 	/* It does harm: people are to hear of it. name may be empty. */

@@ -306,6 +306,17 @@ def test_killed_in_the_middle(hk, cape, victim):
     hk.forget_log("process.died")
 
 
+def test_figures(hk):
+    """What came of it, and how long it took."""
+    def known():
+        figures = hk.cli_json("stats", "show", "--domain", "example.test")[0]["figures"]
+        return figures if figures.get("detonated.clean", 0) > 10 else None
+    figures = wait_for(known)
+    assert figures["detonated.malicious"] > 2 and figures["detonated.late"] > 1 and figures["detonated.failed"] > 3
+    stage, = [s for s in hk.cli_json("stats", "stages") if s["stage"] == "detonation"]
+    assert stage["count"] >= figures["detonated.clean"] and stage["mean_ms"] > 0
+
+
 def test_what_it_has(hk):
     """No file, no network of its own."""
     pid, = hk.processes()["detonated"]
