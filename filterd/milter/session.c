@@ -23,6 +23,15 @@
 #define FIELDS_MAX 8192U
 #define FORGED_MAX 2000U
 
+/* Fields that nobody but us may write; the first may be somebody else's. */
+enum ours { OURS_RESULTS, OURS_SCAN, OURS_SUSPICIOUS, OURS_LEN };
+
+static const char *const ours_names[OURS_LEN] = {
+	[OURS_RESULTS] = "Authentication-Results",
+	[OURS_SCAN] = "X-Hikyaku-Scan",
+	[OURS_SUSPICIOUS] = "X-Hikyaku-Suspicious",
+};
+
 /* From MAIL to the last answer. */
 struct message {
 	struct arena *arena;	/* NULL: none */
@@ -31,8 +40,11 @@ struct message {
 	size_t rcpts_len;
 	int fd;			/* of what was told; -1: nothing yet */
 	uint64_t octets;
-	size_t results;		/* Authentication-Results so far */
-	size_t forged[FORGED_MAX];	/* which of them claim to be ours */
+	size_t seen[OURS_LEN];	/* of each field so far */
+	struct forged {
+		enum ours field;
+		size_t number;	/* which of that name claims to be ours */
+	} forged[FORGED_MAX];
 	size_t forged_len;
 	bool has_failed;	/* too big, or no room in memory */
 };
@@ -256,23 +268,37 @@ keep(struct session *session, struct str s)
 	}
 }
 
-/* Whoever wrote it: it says our name, or nobody can tell whose. */
+/* It says our name, or nobody can tell whose. */
+static bool
+claims_us(struct session *session, struct str results)
+{
+	struct str rest, id = authres_id(session->message.arena, results,
+	    &rest);
+
+	return id.p == NULL || str_eq_nocase(id, session->milterd->hostname);
+}
+
+/* Whoever wrote it: it is to go. */
 static bool
 is_forged(struct session *session, const struct milter_command *command)
 {
 	struct message *message = &session->message;
-	struct str id, rest;
+	unsigned field = 0;
 
-	if (!str_eq_nocase(command->name, STR("Authentication-Results")))
+	while (field < OURS_LEN && !str_eq_nocase(command->name,
+	    str_of(ours_names[field])))
+		field++;
+	if (field == OURS_LEN)
 		return false;
-	message->results++;
-	id = authres_id(message->arena, command->value, &rest);
-	if (id.p != NULL && !str_eq_nocase(id, session->milterd->hostname))
+	message->seen[field]++;
+	if (field == OURS_RESULTS && !claims_us(session, command->value))
 		return false;
 	if (message->forged_len == FORGED_MAX)
 		message->has_failed = true;
 	else
-		message->forged[message->forged_len++] = message->results;
+		message->forged[message->forged_len++] = (struct forged){
+		    .field = (enum ours)field,
+		    .number = message->seen[field] };
 	return true;
 }
 
@@ -329,8 +355,8 @@ put_deletions(struct session *session)
 		return;
 	for (i = message->forged_len; i != 0; i--)
 		milter_put_delheader(&session->out,
-		    (uint32_t)message->forged[i - 1],
-		    STR("Authentication-Results"));
+		    (uint32_t)message->forged[i - 1].number,
+		    str_of(ours_names[message->forged[i - 1].field]));
 }
 
 static void

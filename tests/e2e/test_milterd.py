@@ -140,9 +140,12 @@ def test_verdicts(postfix, name, author, signer, code, wants):
 def test_forged_results_are_deleted(postfix):
     """threats 18, also there."""
     head = (f"Authentication-Results: {HOST}; dkim=pass\r\nAuthentication-Results: mx.elsewhere.test; spf=fail\r\n"
-            f"Authentication-Results:\r\n {HOST.upper()} 1;\r\n\tspf=pass\r\nAuthentication-Results: ;\r\n")
+            f"Authentication-Results:\r\n {HOST.upper()} 1;\r\n\tspf=pass\r\nAuthentication-Results: ;\r\n"
+            "X-Hikyaku-Suspicious: office-macro,\r\n bidi-name\r\nX-Hikyaku-Scan: encrypted\r\n"
+            "x-hikyaku-suspicious: script\r\n")
     assert send(postfix, message("forged", "a@other.test", head), "a@other.test")[0] == 250
     text = arrived(postfix, "forged")
+    assert "x-hikyaku" not in text.lower()
     fields = re.findall(r"^Authentication-Results:(?:[^\r\n]|\r\n[ \t])*", text, re.M)
     assert len(fields) == 2 and "spf=fail smtp.mailfrom=other.test" in results(text), fields
     assert "mx.elsewhere.test; spf=fail" in fields[1]
@@ -196,6 +199,33 @@ def test_many_at_once(postfix):
     for thread in threads:
         thread.join(60)
     assert codes == [250] * 30
+
+
+@pytest.mark.parametrize("setting,unopened,is_held", [
+    ("mark", "quarantine", False), ("quarantine", "quarantine", True), ("detonate", "quarantine", True),
+    ("detonate", "deliver", False)])
+def test_suspicious(hk, postfix, setting, unopened, is_held):
+    """Postfix holds what is to be quarantined, and what would have to be opened first."""
+    (hk.dir / "token").write_text("x\n")
+    conf = hk.dir / "hikyaku.conf"
+    if "detonation none" not in conf.read_text():
+        conf.write_text(conf.read_text() + 'detonation none {\n\taddress = "127.0.0.1@1"\n'
+                        f'\ttoken_file = "{hk.dir}/token"\n}}\n')
+    hk.configure({"suspicious": setting, "detonate_unavailable": unopened})
+    reloads = len(hk.events("master.reloaded"))
+    os.kill(hk.pid(), signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while len(hk.events("master.reloaded")) == reloads:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)
+    subject = f"suspicious-{setting}-{unopened}"
+    head = "Content-Type: text/plain; name=a.js\r\n"
+    assert send(postfix, message(subject, "a@good.test", head))[0] == 250
+    text = arrived(postfix, subject, 2 if is_held else 20)
+    assert (text is None) == is_held
+    assert is_held or re.search("^X-Hikyaku-Suspicious: .*executable-name", text, re.M), text
+    assert hk.events("filter.suspicious")[-1]["status"] == {"mark": "deliver"}.get(setting, setting)
 
 
 def frame(command, data=b""):
