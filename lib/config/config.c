@@ -29,7 +29,6 @@ static const struct key keys[] = {
 #define LISTENERS_MAX 64
 #define ADDRESSES_MAX 16
 #define ROUTES_MAX 1000
-#define MACROS_OCTETS_MAX 250
 
 struct config {
 	cfg_t *cfg;
@@ -261,55 +260,6 @@ check_listener(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
-check_milter(cfg_t *cfg, cfg_opt_t *opt)
-{
-	cfg_t *sec = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
-	static const char *const times[] = { "connect_timeout",
-	    "command_timeout", "message_timeout" };
-	size_t i, octets = 0;
-	uint64_t seconds;
-
-	if (!config_is_address(cfg_getstr(sec, "address"))) {
-		cfg_error(cfg, "milter %s: address = \"%s\": want "
-		    "unix:/PATH or ADDRESS@PORT", cfg_title(sec),
-		    cfg_getstr(sec, "address"));
-		return -1;
-	}
-	if (!config_is_one_of(cfg_getstr(sec, "unavailable"),
-	    "tempfail accept reject quarantine")) {
-		cfg_error(cfg, "milter %s: unavailable = \"%s\": want "
-		    "tempfail, accept, reject or quarantine", cfg_title(sec),
-		    cfg_getstr(sec, "unavailable"));
-		return -1;
-	}
-	for (i = 0; i < cfg_size(sec, "macros"); i++)
-		octets += strlen(cfg_getnstr(sec, "macros", (unsigned)i)) + 1;
-	for (i = 0; i < cfg_size(sec, "macros"); i++)
-		if (!config_is_word(cfg_getnstr(sec, "macros", (unsigned)i)) ||
-		    octets > MACROS_OCTETS_MAX) {
-			cfg_error(cfg, "milter %s: macros = ...: want names "
-			    "without blanks, %d octets in all",
-			    cfg_title(sec), MACROS_OCTETS_MAX);
-			return -1;
-		}
-	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++)
-		if (config_parse_time(str_of(cfg_getstr(sec, times[i])),
-		    &seconds) != 0 || seconds == 0 || seconds > 3600) {
-			cfg_error(cfg, "milter %s: %s = \"%s\": want a time "
-			    "such as 30s", cfg_title(sec), times[i],
-			    cfg_getstr(sec, times[i]));
-			return -1;
-		}
-	if (!config_is_word(cfg_title(sec)) ||
-	    cfg_opt_size(opt) > CONFIG_MILTERS_MAX) {
-		cfg_error(cfg, "milter %s: want a name without blanks, and at "
-		    "most %d of them", cfg_title(sec), CONFIG_MILTERS_MAX);
-		return -1;
-	}
-	return 0;
-}
-
-static int
 check_route(cfg_t *cfg, cfg_opt_t *opt)
 {
 	cfg_t *sec = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
@@ -393,15 +343,6 @@ parse(const char *path, struct err *err)
 		CFG_STR_LIST("milters", no_milters, CFGF_NONE),
 		CFG_END(),
 	};
-	static cfg_opt_t milter_opts[] = {
-		CFG_STR("address", "", CFGF_NONE),
-		CFG_STR("connect_timeout", "30s", CFGF_NONE),
-		CFG_STR("command_timeout", "30s", CFGF_NONE),
-		CFG_STR("message_timeout", "120s", CFGF_NONE),
-		CFG_STR("unavailable", "tempfail", CFGF_NONE),
-		CFG_STR_LIST("macros", no_milters, CFGF_NONE),
-		CFG_END(),
-	};
 	static cfg_opt_t route_opts[] = {
 		CFG_STR("host", "", CFGF_NONE),
 		CFG_STR("tls", "verify", CFGF_NONE),
@@ -423,7 +364,7 @@ parse(const char *path, struct err *err)
 	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	opts[i++] = (cfg_opt_t)CFG_SEC("route", route_opts,
 	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
-	opts[i++] = (cfg_opt_t)CFG_SEC("milter", milter_opts,
+	opts[i++] = (cfg_opt_t)CFG_SEC("milter", config_milter_opts,
 	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	opts[i++] = (cfg_opt_t)CFG_SEC("detonation", config_detonation_opts,
 	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
@@ -435,7 +376,7 @@ parse(const char *path, struct err *err)
 		cfg_set_validate_func(cfg, keys[i].name, check_value);
 	cfg_set_validate_func(cfg, "listener", check_listener);
 	cfg_set_validate_func(cfg, "route", check_route);
-	cfg_set_validate_func(cfg, "milter", check_milter);
+	cfg_set_validate_func(cfg, "milter", config_check_milter);
 	cfg_set_validate_func(cfg, "detonation", config_check_detonation);
 	parse_err = err;
 	parse_path = path;
@@ -455,19 +396,6 @@ parse(const char *path, struct err *err)
 	err_set(err, ERR_SYNTAX, "%s: does not parse", path);
 	cfg_free(cfg);
 	return NULL;
-}
-
-/* The words of a list with blanks between them. */
-static const char *
-join(struct arena *arena, cfg_t *sec, const char *name)
-{
-	struct str all = STR("");
-	unsigned i;
-
-	for (i = 0; i < cfg_size(sec, name); i++)
-		all = arena_printf(arena, "%.*s%s%s", STR_FMT(all),
-		    i != 0 ? " " : "", cfg_getnstr(sec, name, i));
-	return arena_cstr(arena, all);
 }
 
 static void
@@ -492,56 +420,7 @@ take_listener(struct config *config, cfg_t *sec)
 	for (i = 0; i < l->addresses_len; i++)
 		addresses[i] = cfg_getnstr(sec, "addresses", (unsigned)i);
 	l->addresses = addresses;
-	l->milters = join(config->arena, sec, "milters");
-}
-
-static void
-take_milter(struct config *config, cfg_t *sec)
-{
-	struct config_milter *m = &config->milters[config->milters_len++];
-
-	m->name = cfg_title(sec);
-	m->address = cfg_getstr(sec, "address");
-	m->unavailable = cfg_getstr(sec, "unavailable");
-	m->macros = join(config->arena, sec, "macros");
-	(void)config_parse_time(str_of(cfg_getstr(sec, "connect_timeout")),
-	    &m->connect_s);
-	(void)config_parse_time(str_of(cfg_getstr(sec, "command_timeout")),
-	    &m->command_s);
-	(void)config_parse_time(str_of(cfg_getstr(sec, "message_timeout")),
-	    &m->message_s);
-}
-
-/* The milters that listeners name are there, and the listeners take mail. */
-static int
-check_milters(const struct config *config, const char *path,
-    struct err *err)
-{
-	struct str rest, word;
-	size_t i, j;
-
-	for (i = 0; i < config->listeners_len; i++) {
-		const struct config_listener *l = &config->listeners[i];
-
-		if (l->milters[0] != '\0' &&
-		    !config_is_one_of(l->protocol, "smtp submission"))
-			return err_set(err, ERR_SYNTAX, "%s: listener %s: "
-			    "milters = ...: want protocol smtp or submission",
-			    path, l->name);
-		rest = str_of(l->milters);
-		while (rest.len != 0) {
-			word = str_cut(rest, ' ', &rest);
-			for (j = 0; j < config->milters_len; j++)
-				if (str_eq(word,
-				    str_of(config->milters[j].name)))
-					break;
-			if (j == config->milters_len)
-				return err_set(err, ERR_SYNTAX, "%s: "
-				    "listener %s: no milter %.*s", path,
-				    l->name, STR_FMT(word));
-		}
-	}
-	return 0;
+	l->milters = config_join(config->arena, sec, "milters");
 }
 
 struct config *
@@ -571,12 +450,14 @@ config_load(const char *path, struct err *err)
 		take_listener(config,
 		    cfg_getnsec(cfg, "listener", (unsigned)i));
 	for (i = 0; i < cfg_size(cfg, "milter"); i++)
-		take_milter(config, cfg_getnsec(cfg, "milter", (unsigned)i));
+		config_take_milter(cfg_getnsec(cfg, "milter", (unsigned)i),
+		    config->arena,
+		    &config->milters[config->milters_len++]);
 	for (i = 0; i < cfg_size(cfg, "detonation"); i++)
 		config_take_detonation(cfg_getnsec(cfg, "detonation",
 		    (unsigned)i),
 		    &config->detonations[config->detonations_len++]);
-	if (check_milters(config, path, err) != 0)
+	if (config_check_milters(config, path, err) != 0)
 		config_free(&config);
 	return config;
 }
@@ -660,27 +541,6 @@ slice_routes(const struct config *config, struct buf *lines)
 	}
 }
 
-/* "milter.NAME=30 30 120 tempfail", "milters.LISTENER=NAME NAME". Where they
- * are is not smtpd's business: hikyakud connects. */
-static void
-slice_milters(const struct config *config, struct buf *lines)
-{
-	const struct config_milter *m;
-	size_t i;
-
-	for (i = 0; i < config->milters_len; i++) {
-		m = &config->milters[i];
-		buf_addf(lines, "milter.%s=%llu %llu %llu %s %s\n", m->name,
-		    (unsigned long long)m->connect_s,
-		    (unsigned long long)m->command_s,
-		    (unsigned long long)m->message_s, m->unavailable,
-		    m->macros);
-	}
-	for (i = 0; i < config->listeners_len; i++)
-		buf_addf(lines, "milters.%s=%s\n", config->listeners[i].name,
-		    config->listeners[i].milters);
-}
-
 void
 config_slice(const struct config *config, const char *program,
     struct buf *lines)
@@ -701,46 +561,9 @@ config_slice(const struct config *config, const char *program,
 	if (config_is_one_of(program, "relay queued"))
 		slice_routes(config, lines);
 	if (strcmp(program, "smtpd") == 0)
-		slice_milters(config, lines);
+		config_slice_milters(config, lines);
 	if (strcmp(program, "detonated") == 0)
 		config_slice_detonations(config, lines);
-}
-
-/* milters = {"a", "b"} */
-static void
-print_words(struct buf *text, const char *name, const char *words)
-{
-	struct str rest = str_of(words), word;
-	const char *between = "";
-
-	buf_addf(text, "\t%s = {", name);
-	while (rest.len != 0) {
-		word = str_cut(rest, ' ', &rest);
-		buf_addf(text, "%s\"%.*s\"", between, STR_FMT(word));
-		between = ", ";
-	}
-	buf_add_cstr(text, "}\n");
-}
-
-static void
-print_milters(const struct config *config, struct buf *text)
-{
-	const struct config_milter *m;
-	size_t i;
-
-	for (i = 0; i < config->milters_len; i++) {
-		m = &config->milters[i];
-		buf_addf(text, "milter %s {\n\taddress = \"%s\"\n"
-		    "\tconnect_timeout = \"%llus\"\n"
-		    "\tcommand_timeout = \"%llus\"\n"
-		    "\tmessage_timeout = \"%llus\"\n"
-		    "\tunavailable = \"%s\"\n", m->name, m->address,
-		    (unsigned long long)m->connect_s,
-		    (unsigned long long)m->command_s,
-		    (unsigned long long)m->message_s, m->unavailable);
-		print_words(text, "macros", m->macros);
-		buf_add_cstr(text, "}\n");
-	}
 }
 
 static void
@@ -785,11 +608,11 @@ config_print(const struct config *config, struct buf *text)
 		    "\tclear_logins = \"%s\"\n",
 		    l->path[0] != '\0' ? "" : "}\n", l->tls, l->zone,
 		    l->takes_clear_logins ? "yes" : "no");
-		print_words(text, "milters", l->milters);
+		config_print_words(text, "milters", l->milters);
 		buf_add_cstr(text, "}\n");
 	}
 	print_routes(config, text);
-	print_milters(config, text);
+	config_print_milters(config, text);
 	config_print_detonations(config, text);
 }
 
