@@ -164,11 +164,8 @@ take_ams(struct mailauth_message *message, const struct header_field *field)
 	struct sig *sig = sig_new(message->arena, field, SIG_AMS);
 
 	message->ams[message->ams_count++] = sig;
-	if (sig->result != MAILAUTH_NONE)
-		return;
-	want_hash(message, sig->body_canon, BODY_WHOLE);
-	if (!sig->has_canon)
-		want_hash(message, CANON_RELAXED, BODY_WHOLE);
+	if (sig->result == MAILAUTH_NONE)
+		want_hash(message, sig->body_canon, BODY_WHOLE);
 }
 
 static void

@@ -83,6 +83,8 @@ parse_algorithm(struct sig *sig, struct arena *arena)
 	    "rsa-sha1 is not accepted" : "unknown algorithm");
 }
 
+/* RFC 6376 section 3.5: simple where it is not said; also in ARC, where the
+ * drafts meant relaxed (RFC 8617 section 4.1.2). */
 static int
 parse_canon(struct sig *sig, struct arena *arena)
 {
@@ -91,7 +93,6 @@ parse_canon(struct sig *sig, struct arena *arena)
 	header = str_cut(tags_squeeze(arena, tags_get(&sig->tags, "c")), '/',
 	    &body);
 	sig->header_canon = sig->body_canon = CANON_SIMPLE;
-	sig->has_canon = header.p != NULL;
 	if (header.p == NULL)
 		return 0;
 	if (canon_of(header, &sig->header_canon) != 0 ||
@@ -505,16 +506,16 @@ check_body(struct sig *sig, const struct mailauth_message *message)
 	return sig->result == MAILAUTH_NONE;
 }
 
-/* In the forms that are in sig. */
-static enum mailauth_result
-verify_forms(struct sig *sig, const struct mailauth_message *message,
-    struct answers *answers)
+enum mailauth_result
+sig_verify(struct sig *sig, const struct mailauth_message *message,
+    struct answers *answers, int64_t now_s)
 {
 	unsigned char digest[MAILAUTH_HASH_OCTETS];
 	size_t from, to;
 	struct buf own;
 
-	if (!check_body(sig, message))
+	if (sig->result != MAILAUTH_NONE || !check_time(sig, now_s) ||
+	    !check_body(sig, message))
 		return sig->result;
 	sig_hole(sig, &from, &to);
 	buf_init(&own, sig->field->raw.len + 16);
@@ -529,23 +530,5 @@ verify_forms(struct sig *sig, const struct mailauth_message *message,
 	if (sig->body_limit != BODY_WHOLE)
 		(void)end(sig, MAILAUTH_POLICY,
 		    "only the beginning of the body is signed");
-	return sig->result;
-}
-
-enum mailauth_result
-sig_verify(struct sig *sig, const struct mailauth_message *message,
-    struct answers *answers, int64_t now_s)
-{
-	if (sig->result != MAILAUTH_NONE || !check_time(sig, now_s))
-		return sig->result;
-	(void)verify_forms(sig, message, answers);
-	/* Without c= it is simple (RFC 6376 section 3.5); hosts that follow
-	 * the drafts of ARC mean relaxed. */
-	if (sig->result == MAILAUTH_FAIL && sig->kind == SIG_AMS &&
-	    !sig->has_canon) {
-		sig->result = MAILAUTH_NONE;
-		sig->header_canon = sig->body_canon = CANON_RELAXED;
-		(void)verify_forms(sig, message, answers);
-	}
 	return sig->result;
 }

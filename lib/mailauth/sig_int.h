@@ -34,7 +34,6 @@ struct sig {
 	enum mailauth_result result;	/* NONE: still to be found out */
 	struct str reason;
 	enum dkim_algorithm algorithm;
-	bool has_canon;			/* c= */
 	enum canon header_canon;
 	enum canon body_canon;
 	uint64_t body_limit;		/* BODY_WHOLE without l= */
