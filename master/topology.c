@@ -44,6 +44,7 @@ const struct program_link program_links[] = {
 	{ "filterd", "metricd", "metric" },
 	{ "scand", "metricd", "metric" },
 	{ "queued", "metricd", "metric" },
+	{ "quarantined", "metricd", "metric" },
 	{ "webmail", "metricd", "metric" },
 	{ "admind", "metricd", "metric" },
 	{ "queued", "directoryd", "dir" },

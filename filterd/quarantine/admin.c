@@ -330,6 +330,9 @@ on_deleted(void *ctx, int code)
 	struct batch *batch = ctx;
 
 	if (code == 0) {
+		tally_count(batch->env->release->tally, STR(""), "deleted",
+		    (uint64_t)batch->count);
+		tally_state(batch->env->release->tally, 0);
 		batch_answer(batch);
 		return;
 	}

@@ -42,6 +42,19 @@ keep_fail(struct keep *keep, int code, const char *why)
 }
 
 static void
+tell_new(const struct keep *keep)
+{
+	ev_info(NULL, "quarantine.entry.kept", EV_U64(entry, keep->entry.id),
+	    EV_U64(queue_id, keep->entry.queue_id),
+	    EV_STR(address, keep->entry.owner),
+	    EV_STR(sender, keep->entry.sender),
+	    EV_U64(count, keep->entry.rcpts_len),
+	    EV_U64(size, keep->entry.size_octets));
+	tally_count(keep->env->tally, keep->entry.domain, "kept", 1);
+	tally_state(keep->env->tally, 0);
+}
+
+static void
 on_committed(void *ctx, int code)
 {
 	struct keep *keep = ctx;
@@ -51,13 +64,7 @@ on_committed(void *ctx, int code)
 		return;
 	}
 	if (keep->is_new)
-		ev_info(NULL, "quarantine.entry.kept",
-		    EV_U64(entry, keep->entry.id),
-		    EV_U64(queue_id, keep->entry.queue_id),
-		    EV_STR(address, keep->entry.owner),
-		    EV_STR(sender, keep->entry.sender),
-		    EV_U64(count, keep->entry.rcpts_len),
-		    EV_U64(size, keep->entry.size_octets));
+		tell_new(keep);
 	ipc_reply_end(ipc_reply_begin(keep->req), -1);
 	keep_free(keep);
 }

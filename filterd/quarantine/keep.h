@@ -16,12 +16,13 @@
 #ifndef QUARANTINE_KEEP_H
 #define QUARANTINE_KEEP_H
 
-#include "filterd/quarantine/store.h"
+#include "filterd/quarantine/tally.h"
 #include "ipc/ipc.h"
 
 struct keep_env {
 	struct quarantine_store *store;
 	struct ipc_link *blobs;
+	struct tally *tally;
 };
 
 void keep_request(const struct keep_env *env, struct ipc_req *req,

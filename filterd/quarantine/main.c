@@ -104,6 +104,7 @@ static int
 start(struct child *child, struct err *err)
 {
 	struct quarantined *quarantined = child->ctx;
+	struct tally *tally;
 	struct days *days;
 	char path[4096];
 	int rc;
@@ -115,15 +116,19 @@ start(struct child *child, struct err *err)
 	if (rc != 0)
 		return rc;
 	days = days_new(child_link(child, "directoryd"));
+	tally = tally_new(child->loop, child_link(child, "metricd"),
+	    quarantined->store);
 	quarantined->keep.store = quarantined->store;
+	quarantined->keep.tally = tally;
 	quarantined->keep.blobs = child_link(child, "blobd");
 	quarantined->release.store = quarantined->store;
+	quarantined->release.tally = tally;
 	quarantined->release.queue = child_link(child, "queued");
 	quarantined->admin.store = quarantined->store;
 	quarantined->admin.days = days;
 	quarantined->admin.release = &quarantined->release;
 	quarantined->admin.sweep = sweep_new(child->loop, quarantined->store,
-	    days);
+	    days, tally);
 	read_config(quarantined);
 	return 0;
 }
@@ -140,6 +145,7 @@ on_last_commit(void *ctx, int code)
 	struct quarantined *quarantined = ctx;
 
 	(void)code;
+	tally_flush(quarantined->keep.tally);
 	child_exit(quarantined->child);
 }
 
@@ -162,6 +168,7 @@ main(int argc, char **argv)
 		{ .server = "blobd", .proto = &ipc_blob },
 		{ .server = "filterd", .proto = &ipc_filter },
 		{ .server = "queued", .proto = &ipc_queue },
+		{ .server = "metricd", .proto = &ipc_metric },
 		{ .server = NULL },
 	};
 	static const struct child_serve serves[] = {

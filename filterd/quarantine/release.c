@@ -66,6 +66,9 @@ on_removed(void *ctx, int code)
 	    EV_U64(queue_id, release->queue_id),
 	    EV_STR(address, release->entry.owner),
 	    EV_STR(actor, release->actor));
+	tally_count(release->env->tally, release->entry.domain, "released",
+	    1);
+	tally_state(release->env->tally, 0);
 	finish(release, 0, NULL);
 }
 

@@ -21,13 +21,14 @@
 #ifndef QUARANTINE_RELEASE_H
 #define QUARANTINE_RELEASE_H
 
-#include "filterd/quarantine/store.h"
+#include "filterd/quarantine/tally.h"
 #include "ipc/ipc.h"
 
 struct release_env {
 	struct quarantine_store *store;
 	struct ipc_link *filter;	/* NULL: nothing is looked at here */
 	struct ipc_link *queue;
+	struct tally *tally;
 	uint64_t budget_ms;		/* of a look */
 	uint64_t next_tx;
 };

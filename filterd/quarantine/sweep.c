@@ -13,6 +13,7 @@ struct sweep {
 	struct loop_timer timer;
 	struct quarantine_store *store;
 	struct days *days;
+	struct tally *tally;
 	struct arena *arena;	/* of the domain under way */
 	struct str domain;	/* empty: none yet */
 	int64_t last_s;
@@ -50,6 +51,7 @@ on_swept(void *ctx, int code)
 	}
 	sweep->failure[0] = '\0';
 	sweep->last_s = when_wall_s();
+	tally_state(sweep->tally, sweep->last_s);
 	rest(sweep, SWEEP_MS);
 }
 
@@ -98,6 +100,7 @@ step(struct sweep *sweep)
 	}
 	ev_info(NULL, "quarantine.entries.expired",
 	    EV_STR(domain, sweep->domain), EV_U64(count, count));
+	tally_count(sweep->tally, sweep->domain, "expired", count);
 	quarantine_store_after(sweep->store, on_step, sweep);
 }
 
@@ -141,13 +144,14 @@ on_timer(void *ctx)
 
 struct sweep *
 sweep_new(struct loop *loop, struct quarantine_store *store,
-    struct days *days)
+    struct days *days, struct tally *tally)
 {
 	struct sweep *sweep = calloc(1, sizeof(*sweep));
 
 	invariant(sweep != NULL);
 	sweep->store = store;
 	sweep->days = days;
+	sweep->tally = tally;
 	sweep->arena = arena_new(4096);
 	sweep->domain = STR("");
 	loop_timer_init(&sweep->timer, loop, on_timer, sweep);

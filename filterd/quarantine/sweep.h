@@ -13,12 +13,12 @@
 #define QUARANTINE_SWEEP_H
 
 #include "filterd/quarantine/days.h"
-#include "filterd/quarantine/store.h"
+#include "filterd/quarantine/tally.h"
 
 struct sweep;
 
 struct sweep *sweep_new(struct loop *loop, struct quarantine_store *store,
-    struct days *days);
+    struct days *days, struct tally *tally);
 
 /* When the last one came to its end; 0: none yet. */
 int64_t sweep_last_s(const struct sweep *sweep);

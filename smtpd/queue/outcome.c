@@ -102,6 +102,7 @@ outcome_kept(struct work *work, size_t i)
 	    EV_U64(queue_id, work->item.id),
 	    EV_STR(recipient, work->item.rcpts[i].address),
 	    EV_U64(delay_ms, delay_ms(work)));
+	count(work, "rcpt.quarantined");
 	/* The sender hears nothing: nobody has it yet. */
 	outcome_gone(work, i);
 }

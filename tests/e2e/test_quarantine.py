@@ -286,6 +286,16 @@ def test_expiry(hk):
     assert list((hk.dir / "data/quarantine/b").glob("*/*")) == []
     check, = [c for c in hk.cli_json("doctor", check=False)["checks"] if c["area"] == "quarantine"]
     assert check["state"] == "ok" and check["entries"] == 0 and check["swept"]
+    deadline = time.monotonic() + 20
+    while True:
+        figures = {}
+        for row in hk.cli_json("stats", "show", "--domain", "example.test"):
+            figures.update(row["figures"])
+        if figures.get("quarantine.expired") == 2:
+            break
+        assert time.monotonic() < deadline, figures
+        time.sleep(0.2)
+    assert figures["quarantine.kept"] > 5 and figures["quarantine.released"] >= 4
 
 
 # ---- once, whatever dies ----
