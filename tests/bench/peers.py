@@ -17,7 +17,10 @@ import procs
 
 FIRST_UID = 1_000_000
 PACKAGES = {"postfix": ["postfix"],
-            "dovecot": ["dovecot-core", "dovecot-imapd", "dovecot-lmtpd", "dovecot-pop3d"]}
+            "dovecot": ["dovecot-core", "dovecot-imapd", "dovecot-lmtpd", "dovecot-pop3d"],
+            "clamav": ["clamav-base", "clamav-daemon", "clamav-milter", "libmilter1.0.1"],
+            "opendkim": ["opendkim", "libopendkim11", "libvbr2", "librbl1", "liblua5.3-0", "libopendbx1",
+                         "libmemcached11", "libmilter1.0.1"]}
 
 
 def fetch(cache):
@@ -188,6 +191,109 @@ postlog unix-dgram n - n - 1 postlogd
 
     def roots(self):
         return [self.process.pid]
+
+
+class Clamd(Server):
+    """start() -> ... -> stop(): the scanner, with the signatures of a folder and no others."""
+
+    def __init__(self, folder, unpacked, signatures):
+        self.dir, self.top, self.signatures = pathlib.Path(folder), unpacked / "clamav", signatures
+        self.socket = self.dir / "clamd.sock"
+
+    def start(self):
+        self.dir.mkdir(parents=True, exist_ok=True)
+        (self.dir / "clamd.conf").write_text(f"""\
+Foreground yes
+LogFile {self.dir}/mail.log
+LocalSocket {self.socket}
+DatabaseDirectory {self.signatures}
+TemporaryDirectory {self.dir}
+User root
+MaxThreads 4
+""")
+        self.run("/usr/sbin/clamd", "-c", self.dir / "clamd.conf")
+        deadline = time.monotonic() + 120
+        while not self.socket.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"clamd does not start\n{self.log()[-3000:]}")
+            time.sleep(0.1)
+
+    def roots(self):
+        return [self.process.pid]
+
+
+class MilterServer(Server):
+    """A mail filter on a port of loopback: what all of them have."""
+
+    def __init__(self, folder, unpacked):
+        self.dir, self.top = pathlib.Path(folder), unpacked / self.package
+        self.port = free_port()
+
+    def wait_listens(self):
+        deadline = time.monotonic() + 30
+        while True:
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.package} does not start\n{self.log()[-3000:]}")
+            time.sleep(0.05)
+
+    def roots(self):
+        return [self.process.pid]
+
+
+class ClamavMilter(MilterServer):
+    package = "clamav"
+
+    def __init__(self, folder, unpacked, clamd):
+        super().__init__(folder, unpacked)
+        self.clamd = clamd
+
+    def start(self):
+        self.dir.mkdir(parents=True, exist_ok=True)
+        (self.dir / "milter.conf").write_text(f"""\
+Foreground yes
+LogFile {self.dir}/mail.log
+MilterSocket inet:{self.port}@127.0.0.1
+ClamdSocket unix:{self.clamd.socket}
+OnInfected Reject
+OnFail Defer
+AddHeader Replace
+User root
+""")
+        self.run("/usr/sbin/clamav-milter", "-c", self.dir / "milter.conf")
+        self.wait_listens()
+
+
+class OpenDkim(MilterServer):
+    """Verifies what comes from anywhere. It reads the keys from a file, which is to its advantage: given a resolver on
+    a port of its own (ResolverConfiguration) it ends under load, in libunbound's reader of the configuration."""
+    package = "opendkim"
+
+    def __init__(self, folder, unpacked, keys):
+        """keys: name -> record"""
+        super().__init__(folder, unpacked)
+        self.keys = keys
+
+    def start(self):
+        self.dir.mkdir(parents=True, exist_ok=True)
+        (self.dir / "nobody").write_text("192.0.2.1\n")
+        (self.dir / "keys").write_text("".join(f"{name} {record}\n" for name, record in self.keys.items()))
+        (self.dir / "opendkim.conf").write_text(f"""\
+Mode v
+Socket inet:{self.port}@127.0.0.1
+InternalHosts {self.dir}/nobody
+TestPublicKeys {self.dir}/keys
+AlwaysAddARHeader yes
+AuthservID mail.example.test
+Background no
+Syslog no
+UserID root
+RequireSafeKeys no
+""")
+        self.run("/usr/sbin/opendkim", "-f", "-x", self.dir / "opendkim.conf")
+        self.wait_listens()
 
 
 class Dovecot(Server):

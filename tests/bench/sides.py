@@ -62,10 +62,11 @@ class Hikyaku(Side):
     ours = True
     password = PASSWORD
 
-    def __init__(self, folder, config=None):
-        # The peers of these cases judge nothing either.
+    def __init__(self, folder, config=None, zones=None):
+        """zones: listener -> zone, where it is not the closed network."""
+        # The peers of most cases judge nothing either.
         settings = {"remember_password": "1h", "sessions_per_user": "100", "filter": "no", **(config or {})}
-        self.instance = Instance(base=folder, config=settings)
+        self.instance = Instance(base=folder, config=settings, zones=zones)
         self.folder = self.instance.dir
         self.mail = self.folder / "data"
 
@@ -113,12 +114,14 @@ class Peers(Side):
     ours = False
     password = "secret"
 
-    def __init__(self, folder, unpacked, tls, kind="mdbox", smtp=True, postfix=None, **dovecot):
+    def __init__(self, folder, unpacked, tls, kind="mdbox", smtp=True, postfix=None, filters=None, **dovecot):
+        """filters: made and started before Postfix, which asks those that have a port, in their order."""
         self.name = " ".join(["+".join(["postfix"] * smtp + ["dovecot"] * (kind is not None)), kind or ""]).strip()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="peer-", dir=folder))
         self.folder.chmod(0o755)
         self.unpacked, self.smtp, self.settings = unpacked, smtp, postfix or {}
         self.postfix = self.dovecot = None
+        self.filters = [make(self.folder / f"filter{i}") for i, make in enumerate(filters or [])]
         if kind is not None:
             self.dovecot = peers.Dovecot(self.folder / "dovecot", unpacked, kind, tls / "cert.pem", tls / "key.pem",
                                          **dovecot)
@@ -131,6 +134,11 @@ class Peers(Side):
             self.dovecot.start(users)
             self.imap_port, self.imap_plain_port = self.dovecot.imaps, self.dovecot.imap
             self.pop3_port, self.pop3_plain_port = self.dovecot.pop3s, self.dovecot.pop3
+        for server in self.filters:
+            server.start()
+        milters = " ".join(f"inet:127.0.0.1:{server.port}" for server in self.filters if hasattr(server, "port"))
+        if milters:
+            self.settings = {**self.settings, "smtpd_milters": milters, "milter_default_action": "tempfail"}
         if self.smtp:
             self.postfix = peers.Postfix(self.folder / "postfix", self.unpacked, transport,
                                          [f"{user}@{DOMAIN}" for user in users], **self.settings)
@@ -145,7 +153,7 @@ class Peers(Side):
             server.start()
 
     def roots(self):
-        return [root for server in (self.postfix, self.dovecot) if server for root in server.roots()]
+        return [root for server in (self.postfix, self.dovecot, *self.filters) if server for root in server.roots()]
 
     def queued(self):
         return self.postfix.queued()
@@ -154,10 +162,10 @@ class Peers(Side):
         self.dovecot.forget_cache()
 
     def log(self):
-        return "".join(server.log() for server in (self.postfix, self.dovecot) if server)
+        return "".join(server.log() for server in (self.postfix, self.dovecot, *self.filters) if server)
 
     def close(self):
-        for server in (self.postfix, self.dovecot):
+        for server in (self.postfix, self.dovecot, *reversed(self.filters)):
             if server:
                 server.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
