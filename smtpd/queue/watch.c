@@ -89,25 +89,30 @@ on_written(void *ctx, int code)
 		watch->env.done(watch->env.ctx, id, next_try_s);
 }
 
-/* Its verdict and its trace from now on. */
+/* Its verdict and its trace from now on. What is shown is what is stored:
+ * texts of detonated are in bounds then. */
 static int
 write_verdict(struct watch *watch, struct queue_item *item,
     const struct verdict *verdict, struct arena *arena, struct err *err)
 {
+	struct verdict stored;
 	struct buf octets, trace;
 	int rc;
 
 	buf_init(&octets, VERDICT_OCTETS_MAX);
-	verdict_encode(verdict, &octets);
 	buf_init(&trace, item->trace.len + TRACE_MORE_MAX);
-	verdict_put_detonation(verdict, &trace);
-	buf_add_str(&trace, item->trace);
+	verdict_encode(verdict, &octets);
 	item->verdict = arena_str(arena, buf_str(&octets));
-	item->trace = arena_str(arena, buf_str(&trace));
-	rc = buf_failed(&octets) || buf_failed(&trace) ?
-	    err_set(err, ERR_LIMIT, "a verdict that does not fit") :
-	    queue_store_verdict(watch->env.store, item->id, item->verdict,
-	    item->trace, err);
+	rc = verdict_decode(item->verdict, arena, &stored, err);
+	if (rc == 0) {
+		verdict_put_detonation(&stored, &trace);
+		buf_add_str(&trace, item->trace);
+		item->trace = arena_str(arena, buf_str(&trace));
+		rc = buf_failed(&trace) ? err_set(err, ERR_LIMIT,
+		    "a trace that does not fit") : queue_store_verdict(
+		    watch->env.store, item->id, item->verdict, item->trace,
+		    err);
+	}
 	buf_fini(&octets);
 	buf_fini(&trace);
 	return rc;
@@ -469,4 +474,23 @@ watch_new(const struct watch_env *env)
 	list_init(&watch->waiting);
 	loop_timer_init(&watch->turn, env->loop, on_turn, watch);
 	return watch;
+}
+
+void
+watch_free(struct watch **watch)
+{
+	struct watched *watched;
+	size_t cursor = 0;
+
+	if (*watch == NULL)
+		return;
+	while ((watched = table_next((*watch)->items, &cursor, NULL)) !=
+	    NULL) {
+		watched_free(watched);
+		cursor = 0;
+	}
+	loop_timer_fini(&(*watch)->turn);
+	table_free(&(*watch)->items);
+	free(*watch);
+	*watch = NULL;
 }

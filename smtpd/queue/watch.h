@@ -13,7 +13,7 @@
  * decides. All of it follows from what is stored with the item: after a
  * restart of queued it begins again, and the engines know what they have seen.
  *
- * Lifetime.   watch_new() -> watch_item()*; it lives as long as the process.
+ * Lifetime.   watch_new() -> watch_item()* -> watch_free().
  * Ownership.  Of an item only its number is kept.
  * Units.      Seconds.
  * Errors.     watch_release(): of the store.
@@ -42,6 +42,9 @@ struct watch_env {
 };
 
 struct watch *watch_new(const struct watch_env *env);
+
+/* No item is at its end, written but not committed. */
+void watch_free(struct watch **watch);
 
 /* From now on; what is under way goes by it as well. */
 void watch_set_policy(struct watch *watch, uint64_t time_s,
