@@ -24,12 +24,15 @@
 #define FORGED_MAX 2000U
 
 /* Fields that nobody but us may write; the first may be somebody else's. */
-enum ours { OURS_RESULTS, OURS_SCAN, OURS_SUSPICIOUS, OURS_LEN };
+enum ours { OURS_RESULTS, OURS_SCAN, OURS_SUSPICIOUS, OURS_DETONATION,
+	OURS_RELEASED, OURS_LEN };
 
 static const char *const ours_names[OURS_LEN] = {
 	[OURS_RESULTS] = "Authentication-Results",
 	[OURS_SCAN] = "X-Hikyaku-Scan",
 	[OURS_SUSPICIOUS] = "X-Hikyaku-Suspicious",
+	[OURS_DETONATION] = "X-Hikyaku-Detonation",
+	[OURS_RELEASED] = "X-Hikyaku-Released",
 };
 
 /* From MAIL to the last answer. */

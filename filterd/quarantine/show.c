@@ -184,8 +184,10 @@ show_engines(const struct verdict *verdict)
 
 	for (i = 0; i < verdict->engines_len; i++) {
 		engine = &verdict->engines[i];
-		json_array_append_new(list, json_pack("{s:o, s:s, s:i, s:o}",
-		    "engine", text_json(engine->engine), "result",
+		json_array_append_new(list, json_pack(
+		    "{s:o, s:o, s:s, s:i, s:o}", "engine",
+		    text_json(engine->engine), "kind",
+		    text_json(engine->kind), "result",
 		    verdict_detonation_name(engine->result), "score",
 		    (int)engine->score, "name", text_json(engine->name)));
 	}

@@ -142,6 +142,9 @@ def test_malicious_is_quarantined(hk, cape):
     item = quarantined(hk, line["queue_id"])
     assert item["reason"] == "malicious when it was opened: Emotet" and item["for"] == "admin"
     assert find(hk, "malicious", seconds=0.5) is None
+    verdict = hk.cli_json("quarantine", "show", item["id"])["verdict"]
+    assert verdict["detonation"] == "malicious" and verdict["engines"] == [
+        {"engine": "cape", "kind": "virtual", "result": "malicious", "score": 92, "name": "Emotet"}]
     hk.wait_queue_empty()
     hk.cli("quarantine", "release", "--force", item["id"])
     assert field_of(find(hk, "malicious")) == (

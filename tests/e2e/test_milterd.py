@@ -142,7 +142,7 @@ def test_forged_results_are_deleted(postfix):
     head = (f"Authentication-Results: {HOST}; dkim=pass\r\nAuthentication-Results: mx.elsewhere.test; spf=fail\r\n"
             f"Authentication-Results:\r\n {HOST.upper()} 1;\r\n\tspf=pass\r\nAuthentication-Results: ;\r\n"
             "X-Hikyaku-Suspicious: office-macro,\r\n bidi-name\r\nX-Hikyaku-Scan: encrypted\r\n"
-            "x-hikyaku-suspicious: script\r\n")
+            "x-hikyaku-suspicious: script\r\nX-Hikyaku-Detonation: clean\r\nX-Hikyaku-Released: x\r\n")
     assert send(postfix, message("forged", "a@other.test", head), "a@other.test")[0] == 250
     text = arrived(postfix, "forged")
     assert "x-hikyaku" not in text.lower()
