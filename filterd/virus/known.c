@@ -9,7 +9,6 @@
 #include "ipc/values.h"
 
 #define ASK_MS 10000		/* for one page */
-#define SOON_MS 500
 #define REFRESH_MS 300000	/* in case a note was lost */
 #define LIST_MAX (LOOKALIKE_DOMAINS_MAX * 288U)
 #define CONFIG_MAX 65536U
@@ -127,14 +126,21 @@ changed(struct known *known)
 
 static void ask_page(struct known *known, struct str after);
 
+/* Several changes at a time are one question. */
+static uint64_t
+soon_ms(const struct known *known)
+{
+	return known->settings.gap_ms / 20;
+}
+
 static void
 wait_for(struct known *known, uint64_t ms)
 {
 	uint64_t since_ms = when_mono_ms() - known->asked_ms;
 
-	if (known->asked_ms != 0 && since_ms < KNOWN_GAP_MS &&
-	    KNOWN_GAP_MS - since_ms > ms)
-		ms = KNOWN_GAP_MS - since_ms;
+	if (known->asked_ms != 0 && since_ms < known->settings.gap_ms &&
+	    known->settings.gap_ms - since_ms > ms)
+		ms = known->settings.gap_ms - since_ms;
 	loop_timer_start(&known->timer, ms);
 }
 
@@ -145,7 +151,7 @@ pages_end(struct known *known, bool is_whole)
 	    buf_str(&known->domains));
 
 	known->is_asking = false;
-	wait_for(known, !is_whole || known->is_asked_again ? SOON_MS :
+	wait_for(known, !is_whole || known->is_asked_again ? soon_ms(known) :
 	    REFRESH_MS);
 	known->is_asked_again = false;
 	if (!is_whole || is_same || buf_failed(&known->incoming))
@@ -214,7 +220,7 @@ known_ask(struct known *known)
 	if (known->is_asking)
 		known->is_asked_again = true;
 	else
-		wait_for(known, SOON_MS);
+		wait_for(known, soon_ms(known));
 }
 
 /* ---- the configuration ---- */

@@ -7,7 +7,7 @@
  * Story. The directory is asked for its domains in pages; when the last came
  * and they are others than before, the tables that new generations begin with
  * are made anew, and changed() says so. directoryd tells when a domain came or
- * went; many changes in a row are one question every KNOWN_GAP_MS.
+ * went; many changes in a row are one question every gap_ms.
  *
  * Lifetime.   known_new() -> known_*()* -> known_free().
  * Ownership.  The attack tables are the caller's; texts are copied.
@@ -23,8 +23,6 @@
 #include "io/loop.h"
 #include "ipc/ipc.h"
 
-#define KNOWN_GAP_MS 10000U
-
 struct attack;
 struct known;
 
@@ -32,6 +30,7 @@ struct known_settings {
 	struct loop *loop;
 	struct ipc_link *directory;
 	struct attack *attack;
+	uint64_t gap_ms;	/* between two questions, at least */
 	void (*changed)(void *ctx);
 	void *ctx;
 };

@@ -21,6 +21,7 @@
 #include "ipc/figures.h"
 
 #define OURS "hikyaku.ndb"
+#define KNOWN_GAP_MS 10000U	/* between two looks for our domains */
 
 struct scand {
 	struct child *child;
@@ -256,7 +257,8 @@ start(struct child *child, struct err *err)
 	scand->pool = pool_new(child->loop, &scand->settings);
 	scand->known = known_new(&(struct known_settings){
 	    .loop = child->loop, .directory = child_link(child, "directoryd"),
-	    .attack = scand->attack, .changed = on_known, .ctx = scand });
+	    .attack = scand->attack, .gap_ms = KNOWN_GAP_MS,
+	    .changed = on_known, .ctx = scand });
 	configure_known(scand);
 	return 0;
 }

@@ -84,6 +84,23 @@ template = packed(*DOCX, ("word/_rels/settings.xml.rels",
                           RELS % ("attachedTemplate", "http://192.0.2.9/t.dotm", ' TargetMode="External"')))
 
 
+def entry(name, kind, child, start, size):
+    """Of a compound file's directory; all are children of the root, one to the right of the other."""
+    text = name.encode("utf-16-le") + b"\0\0"
+    right = 0xffffffff if name != "Macros" else 2
+    return (text.ljust(64, b"\0") + struct.pack("<HBBIII", len(text), kind, 1, 0xffffffff, right, child) + b"\0" * 36 +
+            struct.pack("<IQ", start, size))
+
+
+FREE, END = 0xffffffff, 0xfffffffe
+macro_doc = (bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 16 + struct.pack(
+    "<HHHHH6xIIIIIIIII", 0x3e, 3, 0xfffe, 9, 6, 0, 1, 1, 0, 4096, END, 0, END, 0) +
+    struct.pack("<109I", 0, *[FREE] * 108) +
+    struct.pack("<128I", 0xfffffffd, END, *range(3, 10), END, *[FREE] * 118) +
+    entry("Root Entry", 5, 1, END, 0) + entry("Macros", 1, FREE, 0, 0) + entry("WordDocument", 2, FREE, 2, 4096) +
+    b"\0" * 128 + b"\xec\xa5" + b"\0" * 4094)
+
+
 def pdf(*objects):
     out = b"%PDF-1.7\n"
     for n, text in enumerate(objects, 1):
@@ -113,6 +130,7 @@ WORD, OCTETS, PDF = "application/msword", "application/octet-stream", "applicati
 ODD = {
     "macro": (message("macro", ("order.docm", docm, WORD)), "office-macro"),
     "hidden-macro": (message("hidden-macro", ("order.docx", docm, WORD)), "office-macro-hidden"),
+    "old-macro": (message("old-macro", ("order.doc", macro_doc, WORD)), "office-macro"),
     "template": (message("template", ("order.docx", template, WORD)), "office-template"),
     "pdf-script": (message("pdf-script", ("a.pdf", script_pdf, PDF)), "pdf-script"),
     "pdf-launch": (message("pdf-launch", ("a.pdf", launch_pdf, PDF)), "pdf-launch"),
@@ -130,6 +148,10 @@ ODD = {
     "our-domain-cyrillic": (message("our-domain-cyrillic", sender="boss@xn--xample-2of.test"), "sender-lookalike"),
     "partner-nearly": (message("partner-nearly", sender="pay@partner-bank-login.test"), "sender-lookalike"),
     "shown-address": (message("shown-address", sender='"alice@example.test" <x@elsewhere.test>'), "name-ours"),
+    "shown-brand": (message("shown-brand", sender='"Hikyaku Express" <x@elsewhere.test>', Reply_To="y@other.test"),
+                    "name-brand"),
+    "shown-brand-ja": (message("shown-brand-ja", sender='"飛脚急便 請求係" <x@elsewhere.test>', Reply_To="y@other.test"),
+                       "name-brand"),
     "deceptive-link": (message("deceptive-link", html='<a href="http://192.0.2.7/x">https://www.good-bank.test/</a>'),
                        "url-deceptive"),
     "number-link": (message("number-link", body="http://0x7f000001/login\n"), "url-odd-address"),
