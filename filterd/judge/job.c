@@ -10,7 +10,9 @@
 #include "ipc/values.h"
 #include "mail/view.h"
 
-#define QUESTIONS_MAX 32U
+#define QUESTIONS_MAX 32U	/* of one job */
+#define QUESTIONS_FEW 4U	/* of one job, when there are many */
+#define QUESTIONS_MANY 256U	/* of all jobs */
 #define READERS_MAX 32U
 #define DNS_DEADLINE_MS 12000U
 /* The answer has to travel, and smtpd to read it. */
@@ -25,7 +27,7 @@ struct question {
 };
 
 struct job_impl {
-	const struct job_env *env;
+	struct job_env *env;
 	struct ipc_req *req;
 	struct arena *arena;
 	struct ev *ev;
@@ -52,6 +54,7 @@ struct job_impl {
 	uint64_t scan_ms;
 	struct loop_timer timer;
 	uint64_t started_ms;
+	uint64_t deadline_ms;		/* 0: it came too late */
 	uint64_t read_ms;		/* when it was read */
 	uint64_t checked_ms;		/* when the DNS had said enough */
 };
@@ -62,12 +65,13 @@ static void
 job_free(struct job *job)
 {
 	struct job_impl *impl = job->impl;
-	const struct job_env *env = impl->env;
+	struct job_env *env = impl->env;
 	struct question *question, *tmp;
 	struct arena *arena = impl->arena;
 
 	list_each(question, tmp, &impl->questions, struct question, node)
 		ipc_cancel(env->dnsd, question->call);
+	env->questions_len -= impl->questions_len;
 	if (impl->is_scanning)
 		ipc_cancel(env->scand, impl->scan);
 	loop_timer_fini(&impl->timer);
@@ -335,6 +339,7 @@ on_answer(void *ctx, int code, struct ipc_in *in)
 
 	list_del(&question->node);
 	job->impl->questions_len--;
+	job->impl->env->questions_len--;
 	if (code == 0) {
 		put_answer(question, in);
 	} else {
@@ -358,11 +363,19 @@ ask(struct job *job, struct str name, unsigned type)
 	question->type = type;
 	list_add(&impl->questions, &question->node);
 	impl->questions_len++;
+	impl->env->questions_len++;
 	impl->asked++;
 	ipc_put_str(out, name);
 	ipc_put_u64(out, type);
 	question->call = ipc_call(out, -1, DNS_DEADLINE_MS, on_answer,
 	    question);
+}
+
+static size_t
+questions_max(const struct job_impl *impl)
+{
+	return impl->env->questions_len < QUESTIONS_MANY ? QUESTIONS_MAX :
+	    QUESTIONS_FEW;
 }
 
 /* Ask what is wanted, as far as there is room. */
@@ -373,7 +386,7 @@ ask_wanted(struct job *job)
 	struct str name;
 	unsigned type;
 
-	while (impl->questions_len < QUESTIONS_MAX &&
+	while (impl->questions_len < questions_max(impl) &&
 	    answers_next_wanted(impl->answers, &name, &type)) {
 		if (impl->is_late)
 			put_failure(impl, name, type);
@@ -479,6 +492,7 @@ on_late(void *arg)
 		list_del(&question->node);
 		put_failure(impl, question->name, question->type);
 	}
+	impl->env->questions_len -= impl->questions_len;
 	impl->questions_len = 0;
 	go_on(job);
 }
@@ -533,7 +547,7 @@ take_readers(struct job_impl *impl, struct ipc_in *in)
 }
 
 static struct job *
-job_alloc(const struct job_env *env, struct ipc_req *req)
+job_alloc(struct job_env *env, struct ipc_req *req)
 {
 	struct job *job = calloc(1, sizeof(*job));
 
@@ -553,7 +567,7 @@ job_alloc(const struct job_env *env, struct ipc_req *req)
 }
 
 struct job *
-job_new(const struct job_env *env, struct ipc_req *req, struct ipc_in *in)
+job_new(struct job_env *env, struct ipc_req *req, struct ipc_in *in)
 {
 	uint64_t deadline_ms = ipc_get_u64(in), flags = ipc_get_u64(in);
 	uint64_t size = ipc_get_u64(in);
@@ -570,12 +584,34 @@ job_new(const struct job_env *env, struct ipc_req *req, struct ipc_in *in)
 	}
 	loop_timer_start(&impl->timer, deadline_ms - impl->started_ms -
 	    MARGIN_MS);
+	impl->deadline_ms = deadline_ms;
+	return job;
+}
+
+void
+job_start(struct job *job)
+{
+	struct job_impl *impl = job->impl;
+
+	job->is_started = true;
+	if (impl->deadline_ms == 0)
+		return;
 	if (checks_wanted(&impl->envelope)) {
 		impl->checks = checks_new(&impl->envelope, impl->arena);
 		impl->answers = answers_new();
 	}
-	if (env->scand != NULL)
-		ask_scand(job, deadline_ms);
-	env->wants_turn(env->ctx, job);
-	return job;
+	if (impl->env->scand != NULL)
+		ask_scand(job, impl->deadline_ms);
+	impl->env->wants_turn(impl->env->ctx, job);
+}
+
+/* Who has logged in, and who is of our own host, is not a stranger. */
+struct str
+job_client(const struct job *job)
+{
+	const struct envelope *envelope = &job->impl->envelope;
+
+	return (envelope->flags & FILTER_F_AUTHENTICATED) != 0 ||
+	    str_eq(envelope->zone, STR("loopback")) ? STR("") :
+	    envelope->client;
 }

@@ -15,7 +15,11 @@
  * (temperror), which is more than none. A message that was not even read by
  * then gets no verdict.
  *
- * Lifetime.   job_new() -> the done callback, once, when it has answered.
+ * Many at a time: where half of the questions that may be asked are, a job
+ * asks a few at a time, so that messages with many signatures take no more
+ * of dnsd than others.
+ *
+ * Lifetime.   job_new() -> job_start() -> the done callback, once, when it has answered.
  * Ownership.  The job owns the descriptor.
  * Units.      Milliseconds of the monotonic clock.
  * Errors.     Answered to the client as ERR_TEMP.
@@ -48,6 +52,7 @@ struct job_env {
 	bool refuses_spf_fail;
 	struct str arc_trusted;
 	const struct psl *psl;
+	size_t questions_len;	/* of all jobs, asked and not answered */
 	/* Has more to read: call job_step() when it is its turn. */
 	void (*wants_turn)(void *ctx, struct job *job);
 	void (*done)(void *ctx, struct job *job);
@@ -56,13 +61,20 @@ struct job_env {
 
 struct job {
 	struct list node;	/* the env's */
+	bool is_started;	/* job_start() was called */
 	struct list turn;	/* the env's: linked while it wants a turn */
 	struct job_impl *impl;
 };
 
 /* Takes the request over; in is FILTER_JUDGE's. */
-struct job *job_new(const struct job_env *env, struct ipc_req *req,
+struct job *job_new(struct job_env *env, struct ipc_req *req,
     struct ipc_in *in);
+
+/* Begin. Before that it waits; its deadline counts. */
+void job_start(struct job *job);
+
+/* Whose share of the jobs it takes; empty: nobody's. */
+struct str job_client(const struct job *job);
 
 /* Read the next part. */
 void job_step(struct job *job);

@@ -6,11 +6,14 @@
  */
 #include "base/log.h"
 #include "filterd/judge/job.h"
+#include "filterd/judge/shares.h"
 #include "ipc/child.h"
 #include "ipc/figures.h"
 #include "mailauth/psl.h"
 
 #define CLIENTS_MAX 64
+#define SHARE_MIN 4U
+#define WAITING_MAX 512U
 #define ADDRESS_OCTETS (1ULL << 30)
 
 struct filterd {
@@ -18,6 +21,9 @@ struct filterd {
 	struct psl *psl;		/* NULL: there is no list here */
 	struct job_env env;
 	struct list jobs;
+	struct list waiting;		/* their network has enough at work */
+	size_t waiting_len;
+	struct shares *shares;
 	struct list turns;		/* jobs that have more to read */
 	struct loop_timer turn;
 	size_t jobs_len;
@@ -74,15 +80,56 @@ leave(struct filterd *filterd)
 }
 
 static void
+start_job(struct filterd *filterd, struct job *job)
+{
+	list_add(&filterd->jobs, &job->node);
+	if (++filterd->jobs_len >= filterd->jobs_max)
+		set_paused(filterd, true);
+	job_start(job);
+}
+
+/* A network has an eighth of the jobs, and a few. */
+static bool
+takes_share(struct filterd *filterd, const struct job *job)
+{
+	return shares_take(filterd->shares, job_client(job),
+	    filterd->jobs_max / 8 + SHARE_MIN);
+}
+
+/* The first of those that wait whose network has room again. */
+static void
+start_waiting(struct filterd *filterd)
+{
+	struct job *job, *tmp;
+
+	list_each(job, tmp, &filterd->waiting, struct job, node) {
+		if (filterd->jobs_len >= filterd->jobs_max ||
+		    !takes_share(filterd, job))
+			continue;
+		list_del(&job->node);
+		filterd->waiting_len--;
+		start_job(filterd, job);
+		return;
+	}
+}
+
+static void
 on_done(void *ctx, struct job *job)
 {
 	struct filterd *filterd = ctx;
 
 	list_del(&job->node);
-	filterd->jobs_len--;
+	if (job->is_started) {
+		shares_give(filterd->shares, job_client(job));
+		filterd->jobs_len--;
+		start_waiting(filterd);
+	} else {
+		filterd->waiting_len--;
+	}
 	if (filterd->jobs_len < filterd->jobs_max)
 		set_paused(filterd, false);
-	if (filterd->is_stopping && filterd->jobs_len == 0)
+	if (filterd->is_stopping && filterd->jobs_len == 0 &&
+	    filterd->waiting_len == 0)
 		leave(filterd);
 }
 
@@ -97,9 +144,13 @@ on_judge(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		return;
 	}
 	job = job_new(&filterd->env, req, in);
-	list_add(&filterd->jobs, &job->node);
-	if (++filterd->jobs_len >= filterd->jobs_max)
-		set_paused(filterd, true);
+	if (takes_share(filterd, job)) {
+		start_job(filterd, job);
+		return;
+	}
+	list_add(&filterd->waiting, &job->node);
+	if (++filterd->waiting_len > WAITING_MAX)
+		job_abort(job, "its network has too many at a time");
 }
 
 /* ---- clients ---- */
@@ -149,7 +200,7 @@ read_config(struct filterd *filterd)
 		    "deliver"),
 	};
 
-	filterd->jobs_max = child_config_u64(child, "filter_jobs", 64);
+	filterd->jobs_max = child_config_u64(child, "filter_jobs", 256);
 	if (filterd->jobs_max == 0)
 		filterd->jobs_max = 1;
 	filterd->env.hostname = child_config(child, "hostname", "localhost");
@@ -176,8 +227,8 @@ prepare(struct child *child, struct err *err)
 	if (rc != 0 && wants_list(child))
 		return err_set(err, rc, "%s", err_text(&why));
 	child->sandbox.user = "_hikyaku-filterd";
-	child->sandbox.files_max = 256 + child_config_u64(child,
-	    "filter_jobs", 64);
+	child->sandbox.files_max = 256 + WAITING_MAX + child_config_u64(child,
+	    "filter_jobs", 256);
 	child->sandbox.address_octets = ADDRESS_OCTETS;
 	(void)child_enter_dir(child, "data/empty", 0);
 	return 0;
@@ -191,6 +242,8 @@ start(struct child *child, struct err *err)
 	(void)err;
 	filterd->child = child;
 	list_init(&filterd->jobs);
+	list_init(&filterd->waiting);
+	filterd->shares = shares_new();
 	list_init(&filterd->turns);
 	loop_timer_init(&filterd->turn, child->loop, on_turn, filterd);
 	filterd->env = (struct job_env){ .loop = child->loop,
@@ -216,7 +269,7 @@ stop(struct child *child)
 	struct filterd *filterd = child->ctx;
 
 	filterd->is_stopping = true;
-	if (filterd->jobs_len == 0)
+	if (filterd->jobs_len == 0 && filterd->waiting_len == 0)
 		leave(filterd);
 }
 

@@ -361,6 +361,7 @@ test_changed(void **state)
 		{ "; t=", "; i=a@sub.X.test; t=", MAILAUTH_FAIL,
 		    "signature" },
 		{ "; t=", "; x=1; t=", MAILAUTH_PERMERROR, "expires" },
+		{ "; t=", "; x=0; t=", MAILAUTH_PERMERROR, "expires" },
 		{ "; t=", "; x=1700000001; t=", MAILAUTH_FAIL, "signature" },
 		{ "; t=", "; x=1699999999; t=", MAILAUTH_FAIL, "expired" },
 		{ "; t=", "; l=3; t=", MAILAUTH_FAIL, "body" },

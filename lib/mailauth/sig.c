@@ -176,10 +176,9 @@ static int
 parse_times(struct sig *sig)
 {
 	if (parse_number(sig, "t", 0, &sig->made_s) != 0 ||
-	    parse_number(sig, "x", 0, &sig->expires_s) != 0)
+	    parse_number(sig, "x", UINT64_MAX, &sig->expires_s) != 0)
 		return ERR_SYNTAX;
-	if (sig->made_s != 0 && sig->expires_s != 0 &&
-	    sig->expires_s <= sig->made_s)
+	if (sig->made_s != 0 && sig->expires_s <= sig->made_s)
 		return refuse(sig, MAILAUTH_PERMERROR,
 		    "it expires before it is made");
 	return 0;
@@ -483,7 +482,7 @@ check_time(struct sig *sig, int64_t now_s)
 {
 	uint64_t now = (uint64_t)now_s;
 
-	if (sig->expires_s != 0 && sig->expires_s < now)
+	if (sig->expires_s < now)
 		(void)end(sig, MAILAUTH_FAIL, "it has expired");
 	else if (sig->made_s != 0 && sig->made_s > now + SIG_CLOCK_DRIFT_S)
 		(void)end(sig, MAILAUTH_FAIL, "it was made in the future");

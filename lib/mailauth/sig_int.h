@@ -47,7 +47,8 @@ struct sig {
 	struct str signature_text;	/* b= without blanks */
 	unsigned instance;		/* i= of ARC */
 	enum mailauth_result chain;	/* cv= of ARC-Seal */
-	uint64_t made_s, expires_s;	/* 0: not said */
+	uint64_t made_s;		/* 0: not said */
+	uint64_t expires_s;		/* UINT64_MAX: not said */
 	struct str key_name;
 	unsigned key_bits;
 	bool is_testing;

@@ -280,6 +280,7 @@ step_read(struct signer *signer, struct letter *letter,
 {
 	size_t len, done = 0;
 	bool is_end = false;
+	int rc;
 
 	if (signer->message == NULL) {
 		signer->message = mailauth_message_new();
@@ -288,7 +289,16 @@ step_read(struct signer *signer, struct letter *letter,
 		letter_open(letter, form);
 	}
 	while (!is_end && done < max) {
-		if (read_piece(signer, letter, &is_end, &len, err) != 0)
+		rc = read_piece(signer, letter, &is_end, &len, err);
+		if (rc == ERR_LIMIT) {
+			/* It was accepted so: unsigned is better than never. */
+			ev_warn(NULL, "relay.sign.impossible",
+			    EV_U64(queue_id, signer->queue_id), EV_ERR(err));
+			err_clear(err);
+			ready(signer);
+			return SIGNER_DONE;
+		}
+		if (rc != 0)
 			return SIGNER_FAILED;
 		done += len;
 	}
