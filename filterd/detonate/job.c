@@ -119,6 +119,9 @@ end(struct job *job, bool is_late)
 	}
 	for (i = 0; i < job->jobs->engines_len; i++)
 		result = worse(result, job->engines[i].result);
+	/* What nobody has opened is not clean. */
+	if (job->things.is_cut)
+		result = worse(result, DETONATION_UNKNOWN);
 	answer(job, result);
 }
 

@@ -314,6 +314,11 @@ static const struct {
 	    DETONATION_FAILED, "one/virtual/failed/4/;", 2 },
 	{ "one bad is enough", TWO, "++d.m", NULL, 5000,
 	    DETONATION_MALICIOUS, "one/virtual/malicious/92/Emotet;", 2 },
+	{ "more than is opened", MESSAGE(PART("a", "1") PART("a", "2")
+	    PART("a", "3") PART("a", "4") PART("a", "5") PART("a", "6")
+	    PART("a", "7") PART("a", "8") PART("a", "9") PART("a", "10")
+	    PART("a", "11")), "++++++++++ddddddddddcccccccccc", NULL, 5000,
+	    DETONATION_UNKNOWN, "one/virtual/clean/4/;", 10 },
 	{ "two engines", ONE, "+dc", "+rdc", 5000, DETONATION_CLEAN,
 	    "one/virtual/clean/4/;two/physical/clean/4/;", 1 },
 	{ "two engines, one sees it", ONE, "+dc", "+rrdm", 5000,

@@ -10,6 +10,9 @@
 #include "mail/text.h"
 
 #define SLICE (48U << 10)
+/* A detail that is this short of its bound may be a link's beginning only: a
+ * character did not fit. */
+#define DETAIL_CUT 4U
 #define TEXT_MAX (4U << 20)	/* of a part that is searched for links */
 
 /* ---- life ---- */
@@ -250,10 +253,14 @@ is_known(const struct things *things, const struct thing *thing)
 static void
 add(struct things *things, struct thing *thing)
 {
-	if (things->len < THINGS_MAX && !is_known(things, thing))
+	bool is_new = !is_known(things, thing);
+
+	if (is_new && things->len < THINGS_MAX) {
 		things->all[things->len++] = thing;
-	else
-		thing_unref(&thing);
+		return;
+	}
+	things->is_cut |= is_new;
+	thing_unref(&thing);
 }
 
 static bool
@@ -285,8 +292,11 @@ add_part(struct looking *looking, size_t number)
 	const struct mail_part *part = &looking->summary->parts[number];
 	struct attack_part said;
 	struct thing *thing;
+	int rc;
 
-	if (!is_leaf(part) || looking->things->len == THINGS_MAX)
+	/* One more than fits is looked at, to know. */
+	if (!is_leaf(part) || (looking->things->is_cut &&
+	    looking->things->len == THINGS_MAX))
 		return;
 	thing = thing_new();
 	place(looking, part, thing);
@@ -294,11 +304,13 @@ add_part(struct looking *looking, size_t number)
 	thing_clean_name(said.name.len != 0 ? said.name :
 	    arena_printf(looking->arena, "part%zu.%.*s", number,
 	    STR_FMT(part->subtype)), thing->name);
-	if (thing->blob_fd == -1 || hash_part(thing, NULL) != 0 ||
-	    thing->size == 0)
-		thing_unref(&thing);
-	else
+	rc = thing->blob_fd != -1 ? hash_part(thing, NULL) : ERR_TEMP;
+	if (rc == 0 && thing->size != 0) {
 		add(looking->things, thing);
+		return;
+	}
+	looking->things->is_cut |= rc != 0;
+	thing_unref(&thing);
 }
 
 static bool
@@ -340,12 +352,14 @@ add_link(struct looking *looking, struct str link)
 	struct thing *thing = thing_new();
 
 	thing->is_link = true;
-	if (!thing_clean_link(link, thing->link) ||
+	if (thing_clean_link(link, thing->link) &&
 	    EVP_Digest(thing->link, strlen(thing->link), thing->sha256, NULL,
-	    EVP_sha256(), NULL) != 1)
-		thing_unref(&thing);
-	else
+	    EVP_sha256(), NULL) == 1) {
 		add(looking->things, thing);
+		return;
+	}
+	looking->things->is_cut = true;
+	thing_unref(&thing);
 }
 
 static int
@@ -430,8 +444,10 @@ add_trait_link(struct looking *looking, const struct url_list *urls,
 	else if (is_host(detail))
 		add_link(looking, arena_printf(looking->arena, "http://%.*s/",
 		    STR_FMT(detail)));
-	else
+	else if (detail.len + DETAIL_CUT <= ATTACK_DETAIL_MAX)
 		add_link(looking, detail);
+	else
+		looking->things->is_cut = true;
 }
 
 static void
@@ -470,6 +486,8 @@ things_of_message(int blob_fd, uint64_t blob_size,
 		add_parts(&looking);
 		add_links(&looking);
 		arena_free(&looking.arena);
+	} else {
+		things_r->is_cut = true;
 	}
 	scan_free(&scan);
 }

@@ -6,7 +6,8 @@
  * own parser, decoded parts) and takes the parts that the verdict's traits
  * name, else all attachments, and the links that the traits tell of. It keeps
  * where a part stands and its hash, not its octets: they are decoded once more
- * when an engine has to be given them.
+ * when an engine has to be given them. What is over a bound, or a link that no
+ * engine can follow, is left out and said so: such a message is never clean.
  *
  * Lifetime.   things_of_message() -> thing_unref() each; thing_ref() for more.
  * Ownership.  A thing has its own descriptor of the blob.
@@ -45,6 +46,7 @@ struct thing {
 struct things {
 	struct thing *all[THINGS_MAX];
 	size_t len;
+	bool is_cut;		/* not all that should be opened is here */
 };
 
 /* blob_fd stays the caller's. */

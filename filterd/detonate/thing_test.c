@@ -117,6 +117,7 @@ test_attachments(void **state)
 	assert_string_equal(things.all[0]->name, "a.exe");
 	assert_string_equal(things.all[1]->name, "page.html");
 	assert_string_equal(things.all[2]->name, "part5.octet-stream");
+	assert_false(things.is_cut);
 	thing_hash_text(things.all[2], hash);
 	assert_string_equal(hash, "ba7816bf8f01cfea414140de5dae2223"
 	    "b00361a396177a9cb410ff61f20015ad");
@@ -160,6 +161,46 @@ test_traits(void **state)
 	assert_string_equal(things.all[2]->link,
 	    "https://examp1e.test/login");
 	assert_string_equal(things.all[3]->link, "http://nowhere.test/");
+	/* For the scheme that no engine follows. */
+	assert_true(things.is_cut);
+	things_fini(&things);
+	verdict.traits_len = 4;
+	look(HEAD "--b\r\nContent-Type: text/plain\r\n\r\n"
+	    "http://0x7f.1/long https://examp1e.test/login\r\n"
+	    PART("application/x", "a.exe", "one")
+	    PART("application/y", "b.pdf.exe", "two") END, &verdict,
+	    &things);
+	assert_int_equal(things.len, 4);
+	assert_false(things.is_cut);
+	things_fini(&things);
+}
+
+/* A link whose end nobody knows, in a part that is no text. */
+static void
+test_cut_link(void **state)
+{
+	static const char start[] = "http://0x7f.1/";
+	char detail[ATTACK_DETAIL_MAX + 1];
+	struct verdict_trait trait = { ATTACK_URL_ODD_ADDRESS,
+	    ATTACK_NO_PART, { detail, ATTACK_DETAIL_MAX } };
+	struct verdict verdict = { .action = VERDICT_DETONATE,
+		.traits = &trait, .traits_len = 1 };
+	struct things things;
+
+	(void)state;
+	memset(detail, 'x', sizeof(detail));
+	memcpy(detail, start, sizeof(start) - 1);
+	look(HEAD PART("application/pdf", "a.pdf", "one") END, &verdict,
+	    &things);
+	assert_int_equal(things.len, 1);
+	assert_string_equal(things.all[0]->name, "a.pdf");
+	assert_true(things.is_cut);
+	things_fini(&things);
+	trait.detail.len -= 10;
+	look(HEAD PART("application/pdf", "a.pdf", "one") END, &verdict,
+	    &things);
+	assert_int_equal(things.len, 2);
+	assert_false(things.is_cut);
 	things_fini(&things);
 }
 
@@ -180,6 +221,7 @@ test_many(void **state)
 	buf_add_char(&message, '\0');
 	look(buf_str(&message).p, &verdict, &things);
 	assert_int_equal(things.len, THINGS_MAX);
+	assert_true(things.is_cut);
 	things_fini(&things);
 	buf_fini(&message);
 	look("", &verdict, &things);
@@ -198,6 +240,7 @@ test_cut(void **state)
 	assert_int_equal(write(fd, "A: b\r\n\r\nx", 9), 9);
 	things_of_message(fd, 1000, &verdict, &things);
 	assert_int_equal(things.len, 0);
+	assert_true(things.is_cut);
 	(void)close(fd);
 }
 
@@ -209,6 +252,7 @@ main(void)
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_attachments),
 		cmocka_unit_test(test_traits),
+		cmocka_unit_test(test_cut_link),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_cut),
 	};
