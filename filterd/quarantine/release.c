@@ -215,43 +215,63 @@ submit(struct release *release)
 
 /* ---- the look ---- */
 
-/* Nobody but an operator who insists lets this go. */
-static bool
-is_harmful(const struct verdict *verdict)
+/* What harm it does, in words; empty: none that is known. */
+static struct str
+harm_of(const struct release *release, const struct verdict *now)
 {
-	return verdict->is_scanned && (verdict->virus == SCAN_INFECTED ||
-	    verdict->virus == SCAN_CRASHED);
+	struct arena *arena = release->arena;
+	struct verdict then;
+	size_t i;
+
+	if (now->is_scanned && (now->virus == SCAN_INFECTED ||
+	    now->virus == SCAN_CRASHED))
+		return verdict_scan_words(now->virus, now->virus_name, arena);
+	/* Nobody opens it again; what an engine has seen holds. */
+	if (verdict_decode(release->entry.verdict, arena, &then, NULL) != 0 ||
+	    !then.is_detonated || then.detonation != DETONATION_MALICIOUS)
+		return STR("");
+	for (i = 0; i < then.engines_len; i++)
+		if (then.engines[i].result == DETONATION_MALICIOUS &&
+		    then.engines[i].name.len != 0)
+			return arena_printf(arena, "malicious content, seen "
+			    "when it was opened (%.*s)",
+			    STR_FMT(then.engines[i].name));
+	return STR("malicious content, seen when it was opened");
+}
+
+/* Nobody but an operator who insists lets harm go. */
+static void
+decide(struct release *release, const struct verdict *now)
+{
+	struct str harm = harm_of(release, now);
+	struct err err = ERR_INIT;
+
+	if (harm.len != 0 && !release->is_forced) {
+		err_set(&err, ERR_DENIED, "it has %.*s and stays",
+		    STR_FMT(harm));
+		finish(release, ERR_DENIED, &err);
+		return;
+	}
+	if (harm.len != 0)
+		ev_warn(NULL, "quarantine.release.forced",
+		    EV_U64(entry, release->entry.id),
+		    EV_STR(address, release->entry.owner),
+		    EV_STR(actor, release->actor), EV_STR(virus, harm));
+	submit(release);
 }
 
 static void
 on_judged(void *ctx, int code, struct ipc_in *in)
 {
 	struct release *release = ctx;
-	struct err err = ERR_INIT;
-	struct verdict verdict;
-	struct str words;
+	struct verdict now;
 
 	if (code != 0 || verdict_decode(ipc_get_str(in), release->arena,
-	    &verdict, NULL) != 0) {
+	    &now, NULL) != 0)
 		fail(release, ERR_TEMP, "it could not be looked at now, try "
 		    "again later");
-		return;
-	}
-	if (is_harmful(&verdict)) {
-		words = verdict_scan_words(verdict.virus, verdict.virus_name,
-		    release->arena);
-		if (!release->is_forced) {
-			err_set(&err, ERR_DENIED, "it has %.*s and stays",
-			    STR_FMT(words));
-			finish(release, ERR_DENIED, &err);
-			return;
-		}
-		ev_warn(NULL, "quarantine.release.forced",
-		    EV_U64(entry, release->entry.id),
-		    EV_STR(address, release->entry.owner),
-		    EV_STR(actor, release->actor), EV_STR(virus, words));
-	}
-	submit(release);
+	else
+		decide(release, &now);
 }
 
 static void
@@ -283,6 +303,7 @@ release_begin(struct release_env *env, uint64_t id, bool is_forced,
 {
 	struct arena *arena = arena_new(8192);
 	struct release *release = arena_new_of(arena, struct release);
+	struct verdict unseen = { .is_scanned = false };
 	struct err err = ERR_INIT;
 	int rc;
 
@@ -311,7 +332,7 @@ release_begin(struct release_env *env, uint64_t id, bool is_forced,
 		release->blob_fd = -1;
 		fail(release, ERR_TEMP, "its message cannot be read");
 	} else if (env->filter == NULL) {
-		submit(release);
+		decide(release, &unseen);
 	} else {
 		look(release);
 	}

@@ -3,10 +3,11 @@
  * release: an entry goes on to its recipients.
  *
  * Story. The message is looked at again, by the signatures of today: what is
- * malicious, or ends the scanner, stays, unless an operator insists. What has
- * a password or is suspicious goes, since whoever releases it has decided
- * that. Then it is submitted to the queue with its envelope, and the entry is
- * removed when the queue answers for it.
+ * malicious, or ends the scanner, stays, unless an operator insists; so does
+ * what an engine that opened it found malicious. What has a password or is
+ * suspicious goes, since whoever releases it has decided that. Then it is
+ * submitted to the queue with its envelope, and the entry is removed when the
+ * queue answers for it.
  *
  * The hard case: a crash between the two. The entry is still there, and
  * releasing it again submits it under the same key, for which the queue

@@ -13,7 +13,8 @@
 #include "mail/address.h"
 
 #define KEEP_DEADLINE_MS 60000
-#define FRAMES_MAX 32U		/* under way */
+/* Of one item: all items that are worked on fit into the link's window. */
+#define FRAMES_MAX 4U
 #define RCPT_OVERHEAD 48U
 #define ENVELOPE_OVERHEAD 1536U
 

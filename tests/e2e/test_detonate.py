@@ -146,6 +146,8 @@ def test_malicious_is_quarantined(hk, cape):
     assert verdict["detonation"] == "malicious" and verdict["engines"] == [
         {"engine": "cape", "kind": "virtual", "result": "malicious", "score": 92, "name": "Emotet"}]
     hk.wait_queue_empty()
+    done = hk.cli("quarantine", "release", item["id"], check=False)
+    assert done.returncode == 1 and "seen when it was opened (Emotet)" in done.stderr
     hk.cli("quarantine", "release", "--force", item["id"])
     assert field_of(find(hk, "malicious")) == (
         'malicious; engine=cape; kind=virtual; result=malicious; score=9.2; name="Emotet"')
