@@ -327,6 +327,7 @@ ask_next(struct watch *watch)
 	struct queue_item item;
 	int fd = -1, rc;
 
+	invariant(watched != NULL);
 	list_del(&watched->node);
 	rc = queue_store_get(watch->env.store, watched->id, arena, &item,
 	    &err);
