@@ -317,10 +317,9 @@ ask(struct watched *watched, const struct queue_item *item, int blob_fd)
 }
 
 static void
-ask_next(struct watch *watch)
+ask_about(struct watched *watched)
 {
-	struct watched *watched = list_first(&watch->waiting,
-	    struct watched, node);
+	struct watch *watch = watched->watch;
 	struct ending failed = { .result = DETONATION_FAILED };
 	struct arena *arena = arena_new(8192);
 	struct err err = ERR_INIT;
@@ -349,12 +348,13 @@ static void
 on_turn(void *ctx)
 {
 	struct watch *watch = ctx;
+	struct watched *watched;
 	unsigned i;
 
 	/* A few a round, so that others get their turn. */
-	for (i = 0; i < 8 && watch->asked_len < ASKED_MAX &&
-	    !list_is_empty(&watch->waiting); i++)
-		ask_next(watch);
+	for (i = 0; i < 8 && watch->asked_len < ASKED_MAX && (watched =
+	    list_first(&watch->waiting, struct watched, node)) != NULL; i++)
+		ask_about(watched);
 	if (watch->asked_len < ASKED_MAX && !list_is_empty(&watch->waiting))
 		loop_timer_start(&watch->turn, 0);
 }
