@@ -11,6 +11,7 @@
 
 #define ASKED_MAX 256U
 #define AGAIN_MS 1000
+#define ERROR_RETRY_S 60
 /* detonated keeps the deadline itself, and knows what it has by then. */
 #define MARGIN_MS 1500
 #define TRACE_MORE_MAX (64U << 10)
@@ -220,27 +221,31 @@ write_ending(struct watched *watched, struct ending *ending, struct err *err)
 static void
 end(struct watched *watched, struct ending *ending)
 {
+	struct watch *watch = watched->watch;
+	uint64_t id = watched->id;
 	struct err err = ERR_INIT;
 	int rc;
 
 	if (watched->call != 0) {
-		ipc_cancel(watched->watch->env.detonated, watched->call);
+		ipc_cancel(watch->env.detonated, watched->call);
 		watched->call = 0;
-		watched->watch->asked_len--;
+		watch->asked_len--;
 	}
 	loop_timer_stop(&watched->deadline);
 	list_del(&watched->node);
 	rc = write_ending(watched, ending, &err);
-	if (rc != 0 && rc != ERR_NOTFOUND)
-		ev_error(NULL, "queue.change.failed",
-		    EV_U64(queue_id, watched->id), EV_ERR(&err));
-	if (rc != 0) {
-		/* Gone, or the disk fails: the next start looks at it. */
-		watched_free(watched);
+	if (rc == 0) {
+		watched->is_ending = true;
+		queue_store_after(watch->env.store, on_written, watched);
 		return;
 	}
-	watched->is_ending = true;
-	queue_store_after(watched->watch->env.store, on_written, watched);
+	watched_free(watched);
+	if (rc == ERR_NOTFOUND)
+		return;
+	/* The schedule gives it back: it still is to be opened. */
+	ev_error(NULL, "queue.change.failed", EV_U64(queue_id, id),
+	    EV_ERR(&err));
+	watch->env.done(watch->env.ctx, id, when_wall_s() + ERROR_RETRY_S);
 }
 
 static void
@@ -326,7 +331,6 @@ ask_about(struct watched *watched)
 	struct queue_item item;
 	int fd = -1, rc;
 
-	invariant(watched != NULL);
 	list_del(&watched->node);
 	rc = queue_store_get(watch->env.store, watched->id, arena, &item,
 	    &err);
