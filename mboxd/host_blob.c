@@ -6,8 +6,9 @@
  */
 #include "mboxd/process.h"
 
-#include <errno.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 #define DEADLINE_MS 60000
 
@@ -273,22 +274,15 @@ engine_blob_open(struct engine_host *host, uint64_t size_hint)
 int
 engine_blob_write(struct engine_host *host, struct str data)
 {
-	ssize_t n;
+	int rc;
 
 	if (host->blob.state != ENGINE_BLOB_OPEN)
 		return ERR_TEMP;
-	while (data.len != 0) {
-		n = write(host->blob.fd, data.p, data.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1) {
-			blob_fail(host, errno == ENOSPC || errno == EDQUOT ?
-			    ERR_LIMIT : ERR_TEMP);
-			return host->blob.error;
-		}
-		data = str_sub(data, (size_t)n, data.len);
-	}
-	return 0;
+	rc = file_write(host->blob.fd, data, NULL);
+	if (rc == 0)
+		return 0;
+	blob_fail(host, rc);
+	return host->blob.error;
 }
 
 /* ---- seal and link ---- */

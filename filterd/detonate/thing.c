@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "filterd/attack/attack.h"
 #include "mail/text.h"
 
@@ -197,15 +198,8 @@ static int
 write_octets(void *ctx, struct str octets)
 {
 	const int *fd = ctx;
-	ssize_t n;
 
-	while (octets.len != 0) {
-		n = write(*fd, octets.p, octets.len);
-		if (n == -1)
-			return ERR_TEMP;
-		octets = str_sub(octets, (size_t)n, octets.len);
-	}
-	return 0;
+	return file_write(*fd, octets, NULL);
 }
 
 int

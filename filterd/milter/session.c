@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "filterd/milter/session.h"
 
-#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/when.h"
 #include "filter/verdict.h"
@@ -254,21 +254,13 @@ static void
 keep(struct session *session, struct str s)
 {
 	struct message *message = &session->message;
-	ssize_t n;
 
 	if (s.len > session->milterd->message_max_octets - message->octets)
 		message->has_failed = true;
-	while (!message->has_failed && s.len != 0) {
-		n = write(message->fd, s.p, s.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1) {
-			message->has_failed = true;
-			return;
-		}
-		message->octets += (uint64_t)n;
-		s = str_sub(s, (size_t)n, s.len);
-	}
+	if (message->has_failed)
+		return;
+	message->has_failed = file_write(message->fd, s, NULL) != 0;
+	message->octets += s.len;
 }
 
 /* It says our name, or nobody can tell whose. */

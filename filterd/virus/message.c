@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "filterd/virus/message.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/when.h"
 #include "ipc/values.h"
 #include "mail/text.h"
@@ -68,22 +68,6 @@ ms_left(const struct scanning *scanning)
 
 /* ---- a part ---- */
 
-static bool
-write_all(int fd, struct str data)
-{
-	ssize_t n;
-
-	while (data.len != 0) {
-		n = write(fd, data.p, data.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return false;
-		data = str_sub(data, (size_t)n, data.len);
-	}
-	return true;
-}
-
 /* What the part is, decoded, in the file. NULL: all of it. */
 static const char *
 unpack(struct scanning *scanning, const struct mail_part *part,
@@ -112,7 +96,7 @@ unpack(struct scanning *scanning, const struct mail_part *part,
 		if (scanning->unpacked_octets > ENGINE_SCAN_OCTETS_MAX)
 			problem = "Limits.Parts.Octets";
 		else if (buf_failed(&decoded) ||
-		    !write_all(fd, buf_str(&decoded)))
+		    file_write(fd, buf_str(&decoded), NULL) != 0)
 			problem = "Limits.Parts.Disk";
 		buf_reset(&decoded);
 	}

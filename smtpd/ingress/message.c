@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpd/ingress/message_int.h"
 
-#include <errno.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/when.h"
 #include "smtpd/ingress/counts.h"
 
@@ -222,21 +222,11 @@ check_identities(struct message *message)
 static int
 flush_out(struct message *message, struct err *err)
 {
-	struct str s = buf_str(&message->out);
-	ssize_t n;
+	int rc = file_write(message->write_fd, buf_str(&message->out), err);
 
-	while (s.len != 0) {
-		n = write(message->write_fd, s.p, s.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return err_set_errno(err, errno == ENOSPC ||
-			    errno == EDQUOT || errno == EFBIG ? ERR_LIMIT :
-			    ERR_TEMP, "write");
-		s = str_sub(s, (size_t)n, s.len);
-	}
-	buf_reset(&message->out);
-	return 0;
+	if (rc == 0)
+		buf_reset(&message->out);
+	return rc;
 }
 
 /* What hygiene lets through: to the file, and past the scanner. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpd/ingress/rewrite.h"
 
-#include <errno.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "mail/view.h"
 
 #define BLOB_DEADLINE_MS 60000
@@ -123,21 +123,11 @@ seal(struct rewrite *rewrite)
 
 /* ---- write ---- */
 
-static bool
+static int
 put(struct rewrite *rewrite, struct str s)
 {
-	ssize_t n;
-
 	scan_feed(rewrite->made.scan, s.p, s.len);
-	while (s.len != 0) {
-		n = write(rewrite->write_fd, s.p, s.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return false;
-		s = str_sub(s, (size_t)n, s.len);
-	}
-	return true;
+	return file_write(rewrite->write_fd, s, NULL);
 }
 
 static void
@@ -151,7 +141,7 @@ next_piece(struct rewrite *rewrite)
 }
 
 /* The next octets of a range; *len_r 0: it is at its end. */
-static bool
+static int
 put_range(struct rewrite *rewrite, size_t *len_r)
 {
 	const struct sealed *sealed = &rewrite->message->sealed;
@@ -163,10 +153,8 @@ put_range(struct rewrite *rewrite, size_t *len_r)
 
 	if (mail_view_read(&view, piece->at + rewrite->piece_at, chunk,
 	    left < sizeof(chunk) ? (size_t)left : sizeof(chunk), len_r,
-	    NULL) != 0) {
-		errno = EIO;
-		return false;
-	}
+	    NULL) != 0)
+		return ERR_TEMP;
 	rewrite->piece_at += *len_r;
 	return put(rewrite, str_make(chunk, *len_r));
 }
@@ -176,22 +164,21 @@ on_turn(void *arg)
 {
 	struct rewrite *rewrite = arg;
 	size_t total = 0, len;
-	bool is_good = true;
+	int rc = 0;
 
-	while (is_good && rewrite->piece != NULL &&
+	while (rc == 0 && rewrite->piece != NULL &&
 	    total < REWRITE_STEP_OCTETS) {
 		len = 0;
 		if (rewrite->piece->text.p != NULL)
-			is_good = put(rewrite, rewrite->piece->text);
+			rc = put(rewrite, rewrite->piece->text);
 		else
-			is_good = put_range(rewrite, &len);
+			rc = put_range(rewrite, &len);
 		total += len;
 		if (len == 0)
 			next_piece(rewrite);
 	}
-	if (!is_good)
-		end(rewrite, errno == ENOSPC || errno == EDQUOT ||
-		    errno == EFBIG ? ERR_LIMIT : ERR_TEMP);
+	if (rc != 0)
+		end(rewrite, rc);
 	else if (rewrite->piece != NULL)
 		loop_timer_start(&rewrite->turn, 0);
 	else

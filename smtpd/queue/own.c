@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpd/queue/own.h"
 
-#include <errno.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/when.h"
 #include "ipc/links.h"
@@ -114,22 +114,6 @@ on_sealed(void *ctx, int code, struct ipc_in *in)
 	(void)ipc_send(out, -1);
 }
 
-static bool
-write_all(int fd, struct str s)
-{
-	ssize_t n;
-
-	while (s.len != 0) {
-		n = write(fd, s.p, s.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return false;
-		s = str_sub(s, (size_t)n, s.len);
-	}
-	return true;
-}
-
 static void
 on_created(void *ctx, int code, struct ipc_in *in)
 {
@@ -144,7 +128,7 @@ on_created(void *ctx, int code, struct ipc_in *in)
 	}
 	own->handle = ipc_get_u64(in);
 	fd = ipc_take_fd(in);
-	is_written = write_all(fd, buf_str(&own->mail.text));
+	is_written = file_write(fd, buf_str(&own->mail.text), NULL) == 0;
 	if (close(fd) == -1)
 		is_written = false;
 	out = ipc_begin(own->env->blobs, is_written ? BLOB_SEAL : BLOB_DROP);
