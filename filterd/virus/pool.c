@@ -528,8 +528,10 @@ on_loaded(void *ctx, int code, struct ipc_in *in)
 	struct generation *generation = ctx;
 
 	if (code != 0) {
-		/* The end of its link is told by on_generation_gone(). */
-		if (ipc_is_attached(generation->link)) {
+		/* The end of its link is told by on_generation_gone(), which
+		 * may come before the question was sent. */
+		if (generation->link != NULL &&
+		    ipc_is_attached(generation->link)) {
 			generation_failed(generation, "loading does not end");
 			generation_end(generation);
 		}
