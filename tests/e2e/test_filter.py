@@ -3,6 +3,7 @@
 what becomes of them, and mail while nobody judges it."""
 import base64
 import email
+import itertools
 import os
 import re
 import signal
@@ -53,10 +54,12 @@ ZONES = {
     "reject.test": zone(OTHERS, "p=reject") + "\n" + DKIM.replace("_domainkey", "_domainkey.sub"),
     "junk.test": zone(OTHERS, "p=quarantine"),
     "watch.test": zone(OTHERS, "p=none"),
+    "seen.test": zone(US, "p=none"),
     "tried.test": zone(OTHERS, "p=reject; t=y"),
     "org.test": zone(OTHERS, "p=none; sp=reject"),
     "strict.test": zone(OTHERS, "p=reject; adkim=s") + "\n" + DKIM.replace("_domainkey", "_domainkey.sub"),
     "sealer.test": zone(US),
+    "good-key.test": zone(US),
     "unknown-sealer.test": zone(US),
     "bogus.test": zone(US, "p=reject"),
 }
@@ -253,6 +256,86 @@ def test_arc(hk, sealer, saw, trusted):
     if trusted:
         found = results(find(hk, subject))
         assert "arc=pass" in found and "dmarc=fail" in found, found
+
+
+def arc_sealed(data, sealer, saw, author):
+    data = f"Authentication-Results: mx.{sealer}; dmarc={saw} header.from={author}\r\n".encode() + data
+    return b"".join(dkim.arc_sign(data, b"sel", sealer.encode(), KEY, f"mx.{sealer}".encode(),
+                                  include_headers=[b"from", b"to", b"subject"])) + data
+
+
+def with_results(author, by_dkim, by_arc, subject):
+    """A message whose signature and chain (of somebody nobody trusts) have these results."""
+    data = message(subject, f"a@{author}")
+    if by_dkim != "none":
+        data = signed(data, "good-key.test" if by_dkim == "other" else author)
+    if by_dkim == "fail":
+        data = change_body(data)
+    if by_arc != "none":
+        data = arc_sealed(data, "unknown-sealer.test", "pass", author)
+    if by_arc == "fail":
+        # The seal is over what the sealer saw, the signatures are not.
+        data, n = re.subn(rb"(?s)(ARC-Authentication-Results:.*?)dmarc=pass", rb"\1dmarc=none", data, count=1)
+        assert n == 1
+    return data
+
+
+def wanted(policy, by_spf, by_dkim, by_arc):
+    """(author, domain of the envelope, what is to be told)."""
+    passing, failing = ("proven.test", "reject.test") if policy == "reject" else ("seen.test", "watch.test")
+    author = passing if by_spf == "pass" else failing
+    sender = "good.test" if by_spf == "other" else author
+    return author, sender, {
+        "spf": f"{'fail' if by_spf == 'fail' else 'pass'} smtp.mailfrom={sender}",
+        "dkim": {"none": "none", "pass": f"pass header.d={author}", "fail": f"fail header.d={author}",
+                 "other": "pass header.d=good-key.test"}[by_dkim],
+        "dmarc": ("pass" if "pass" in (by_spf, by_dkim) else "fail") + f" header.from={author}", "arc": by_arc}
+
+
+def test_every_combination(hk):
+    """SPF, DKIM and ARC each with every result, under p=reject and p=none: DMARC follows from what is aligned, the
+    refusal from DMARC, and all four are told where the message is delivered (also when its owner wants it refused and
+    the recipient's domain only a mark)."""
+    told, refused = {}, set()
+    with smtplib.SMTP("127.0.0.1", hk.port("smtp"), timeout=60) as smtp:
+        smtp.ehlo("client.host.test")
+        for case in itertools.product(("reject", "none"), ("pass", "other", "fail"),
+                                      ("none", "pass", "other", "fail"), ("none", "pass", "fail")):
+            subject = "all-" + "-".join(case)
+            author, sender, told[subject] = wanted(*case)
+            data = with_results(author, case[2], case[3], subject)
+            if case[0] == "reject" and told[subject]["dmarc"].startswith("fail"):
+                refused.add(subject)
+            for to, want in (("alice@example.test", 550 if subject in refused else 250), ("dora@marks.test", 250)):
+                assert smtp.mail(f"a@{sender}")[0] == 250 and smtp.rcpt(to)[0] == 250
+                code, text = smtp.data(data)
+                assert code == want, (subject, to, code, text)
+                assert code == 250 or (text.startswith(b"5.7.1 ") and author.encode() in text), (subject, text)
+    assert len(told) == 72 and len(refused) == 18
+    hk.wait_queue_empty()
+    for user, missing in (("alice@example.test", refused), ("dora@marks.test", set())):
+        inbox, junk = ({str(m["Subject"]): m for m in everything(hk, user, box)} for box in ("INBOX", "Junk"))
+        assert told.keys() - inbox.keys() == missing and not told.keys() & junk.keys()
+        for subject in told.keys() - missing:
+            assert_results(inbox[subject], told[subject])
+
+
+def assert_results(msg, wants):
+    found = dict(part.strip().split("=", 1) for part in results(msg).split(";")[1:])
+    assert found.keys() == {name for name in wants if name != "arc" or wants["arc"] != "none"}, (msg["Subject"], found)
+    for name, text in found.items():
+        assert re.sub(r' (reason=("[^"]*"|\S+)|\([^)]*\))', "", text).startswith(wants[name]), (msg["Subject"], name, found)
+
+
+def everything(hk, user, mailbox):
+    m = imap(hk, user)
+    try:
+        if m.select(mailbox, readonly=True)[0] != "OK" or not m.search(None, "ALL")[1][0]:
+            return []
+        return [email.message_from_bytes(part[1]) for part in m.fetch("1:*", "(BODY.PEEK[HEADER])")[1]
+                if isinstance(part, tuple)]
+    finally:
+        m.logout()
 
 
 # ---- fields that strangers write ----
