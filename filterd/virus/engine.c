@@ -225,6 +225,7 @@ result_of(const char *name)
 	} alarms[] = {
 		{ "Heuristics.Encrypted.", SCAN_ENCRYPTED },
 		{ "Heuristics.Limits.Exceeded", SCAN_LIMIT },
+		{ "Heuristics.XZ.DicSizeLimit", SCAN_LIMIT },
 	};
 	size_t i;
 

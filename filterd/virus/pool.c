@@ -256,9 +256,21 @@ forward_row(struct ipc_out *out, struct ipc_in *in)
 	ipc_put_str(out, detail);
 }
 
+/* It says that files or memory failed it: another worker may be luckier. */
+static void
+try_again(struct pool *pool, struct pool_job *job, struct str name)
+{
+	if (!str_is_printable(name))
+		name = STR("?");
+	ev_warn(NULL, "scan.worker.helpless", EV_U64(size, job->size),
+	    EV_U64(count, job->tries),
+	    EV_STR(reason, str_sub(name, 0, NAME_MAX_OCTETS)));
+	list_add(&pool->waiting, &job->node);
+}
+
 /* The worker is as hostile as what it read. False: it is not to read more. */
 static bool
-forward(struct pool_job *job, struct ipc_in *in)
+forward(struct pool *pool, struct pool_job *job, struct ipc_in *in)
 {
 	uint64_t result = ipc_get_u64(in);
 	struct str name = ipc_get_str(in);
@@ -268,6 +280,10 @@ forward(struct pool_job *job, struct ipc_in *in)
 
 	if (result >= SCAN_RESULTS) {
 		job_answer(job, SCAN_CRASHED, "Scanner.Nonsense");
+		return false;
+	}
+	if (result == SCAN_CRASHED && job->tries < TRIES_MAX) {
+		try_again(pool, job, name);
 		return false;
 	}
 	out = ipc_reply_begin(job->req);
@@ -294,7 +310,7 @@ on_scanned(void *ctx, int code, struct ipc_in *in)
 		return;
 	loop_timer_stop(&worker->timer);
 	worker->job = NULL;
-	worker_rest(worker, forward(job, in));
+	worker_rest(worker, forward(worker->pool, job, in));
 }
 
 static void

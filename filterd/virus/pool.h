@@ -10,9 +10,10 @@
  * messages and is replaced: one that a message has taken over would see the
  * next ones. What found something that may do so is replaced at once.
  *
- * Hard case: a message that ends its worker is tried once more; the second
- * time that is its verdict. One that takes too long is SCAN_LIMIT, and its
- * worker is killed.
+ * Hard case: a message that ends its worker, or that its worker could not look
+ * at because files or memory failed it, is tried once more in another; the
+ * second time that is its verdict. One that takes too long is SCAN_LIMIT, and
+ * its worker is killed.
  *
  * Lifetime.   pool_new() -> pool_scan()* -> pool_free().
  * Ownership.  pool_scan() takes request and descriptor over; it copies the rest.

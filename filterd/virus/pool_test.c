@@ -20,6 +20,12 @@
 
 /* ---- the scanners ---- */
 
+/* Shared with all of them: who was given a message since the last expect(). */
+static struct {
+	unsigned count;
+	int pids[8];
+} *tries;
+
 static char folder[64];
 static bool is_second;		/* of this generation's signatures */
 
@@ -120,7 +126,9 @@ on_scan(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 	fd = ipc_take_fd(in);
 	assert_int_equal(pread(fd, &what, 1, 0), 1);
 	(void)close(fd);
-	if (what == 'k')
+	tries->pids[tries->count % COUNT_OF(tries->pids)] = (int)getpid();
+	tries->count++;
+	if (what == 'k' || (what == 'K' && tries->count == 1))
 		(void)raise(SIGKILL);
 	while (what == 'h')
 		(void)pause();
@@ -128,9 +136,12 @@ on_scan(struct ipc_link *link, struct ipc_req *req, struct ipc_in *in)
 		result = SCAN_INFECTED;
 	if (what == 'n')
 		result = 77;
+	if (what == 'f' || (what == 'F' && tries->count == 1))
+		result = SCAN_CRASHED;
 	out = ipc_reply_begin(req);
 	ipc_put_u64(out, result);
-	ipc_put_str(out, what == 'v' ? STR("Virus.Test") : STR(""));
+	ipc_put_str(out, what == 'v' ? STR("Virus.Test") :
+	    result == SCAN_CRASHED ? STR("Part.NoFile") : STR(""));
 	ipc_put_bool(out, what == 's');
 	if (what == 'v') {
 		put_row(out, 2, SCAN_INFECTED, is_second ? STR("Second") :
@@ -292,6 +303,10 @@ setup(void **state)
 	int fds[2];
 
 	(void)state;
+	if (tries == NULL)
+		tries = mmap(NULL, sizeof(*tries), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(tries, MAP_FAILED);
 	(void)signal(SIGCHLD, SIG_IGN);
 	(void)snprintf(folder, sizeof(folder), "/tmp/pool-test-XXXXXX");
 	assert_non_null(mkdtemp(folder));
@@ -391,6 +406,7 @@ expect(char what, enum scan_result result, const char *name)
 {
 	struct answer answer;
 
+	tries->count = 0;
 	ask(&answer, what, WAIT_MS);
 	await(&answer);
 	assert_int_equal(answer.code, 0);
@@ -414,14 +430,48 @@ test_findings(void **state)
 	assert_false(answer.is_suspicious);
 }
 
+/* How often the last message was looked at, by another worker each time. */
+static void
+expect_tries(unsigned count)
+{
+	assert_int_equal(tries->count, count);
+	if (count == 2)
+		assert_int_not_equal(tries->pids[0], tries->pids[1]);
+}
+
 /* Once more, then that is what is said of it; the others go on. */
 static void
 test_crash(void **state)
 {
 	(void)state;
 	expect('k', SCAN_CRASHED, "Scanner.Crashed");
+	expect_tries(2);
 	expect('c', SCAN_CLEAN, "");
+	expect_tries(1);
 	expect('n', SCAN_CRASHED, "Scanner.Nonsense");
+	expect_tries(1);
+}
+
+/* So is one whose worker says that it could not look. */
+static void
+test_helpless(void **state)
+{
+	(void)state;
+	expect('f', SCAN_CRASHED, "Part.NoFile");
+	expect_tries(2);
+	expect('c', SCAN_CLEAN, "");
+	expect_tries(1);
+}
+
+/* What passes by the second time has no part in the verdict. */
+static void
+test_passing_fault(void **state)
+{
+	(void)state;
+	expect('K', SCAN_CLEAN, "");
+	expect_tries(2);
+	expect('F', SCAN_CLEAN, "");
+	expect_tries(2);
 }
 
 static void
@@ -595,6 +645,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_findings),
 		TEST(test_crash),
+		TEST(test_helpless),
+		TEST(test_passing_fault),
 		TEST(test_hang),
 		TEST(test_many),
 		TEST(test_share),
