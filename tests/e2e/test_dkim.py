@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: ISC
 """Keys of domains, their records, and mail that leaves signed."""
 import os
+import pathlib
 import re
 import signal
 import smtplib
+import tempfile
 import time
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from dnsserver import DnsServer, free_port
 from instance import Instance, is_asan_note
 from mailhost import MailHost
+from test_mailauth_interop import OPENDKIM, PERL, opendkim_says, run
 
 dkim = pytest.importorskip("dkim")
 
@@ -91,6 +94,21 @@ def check(data, texts, want):
         assert b"d=example.test" in field and not re.search(rb"\bl=", field)
 
 
+def check_by_others(data, texts):
+    """OpenDKIM and Mail::DKIM accept it as well, and not what was changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        good, bad, records = folder / "good", folder / "bad", folder / "records"
+        good.write_bytes(data)
+        bad.write_bytes(data.replace(b"Subject: hello", b"Subject: hullo", 1))
+        records.write_text("".join(f"{name}\t{text}\n" for name, text in texts.items()))
+        perl = run("perl", PERL, "verify", records, good, bad).decode().splitlines()
+        assert "pass" in perl[0] and "pass" not in perl[1], perl
+        if os.path.exists(OPENDKIM):
+            assert "succeeded" in opendkim_says(folder, texts.items(), good)
+            assert "succeeded" not in opendkim_says(folder, texts.items(), bad)
+
+
 def test_signed(hk, world):
     # Without a key mail leaves as it is.
     shown = hk.cli_json("dkim", "show", "example.test")
@@ -118,6 +136,7 @@ def test_signed(hk, world):
     one, two, seven = next_data(world.eight, 2), next_data(world.other, 1), next_data(world.seven, 1)
     for data in (one, two, seven):
         check(data, texts, {"first", "first-ed"})
+        check_by_others(data, texts)
     assert b"\xe9" in one and max(seven) < 128
     assert signatures(one) == signatures(two) != signatures(seven)
     # What is changed on the way is seen.
@@ -127,7 +146,9 @@ def test_signed(hk, world):
     # Odd bodies.
     for n, body in enumerate((b"", b"\r\n\r\n", b"no end", b"x" * 900 + b" \r\n" + b"y " * 300 + b"\r\n"), 3):
         send(hk, ["x@eight.open.test"], HEAD + b"\r\n" + body)
-        check(next_data(world.eight, n), texts, {"first", "first-ed"})
+        data = next_data(world.eight, n)
+        check(data, texts, {"first", "first-ed"})
+        check_by_others(data, texts)
 
     # Mail of others that is sent on is not ours to sign.
     hk.cli("forward", "create", BOB, "y@other.open.test")

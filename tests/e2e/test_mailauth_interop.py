@@ -150,26 +150,29 @@ def test_mail_dkim_takes_ours(program, keys, files, tmp_path):
     assert {name: line for name, line in lines.items() if line != "pass"} == {}
 
 
+OPENDKIM = shutil.which("opendkim") or "/usr/sbin/opendkim"
+
+
+def opendkim_says(folder, records, path):
+    """What OpenDKIM finds out about a message, by records of (name, text)."""
+    (folder / "dns.txt").write_text("".join("%s\t%s\n" % item
+                                            for item in records))
+    conf = folder / "opendkim.conf"
+    conf.write_text("Mode v\nTestDNSData file:%s\nSyslog no\n" %
+                    (folder / "dns.txt"))
+    # It wants lines that end with LF.
+    copy = write(folder, "message", path.read_bytes().replace(b"\r\n", b"\n"))
+    done = subprocess.run([OPENDKIM, "-x", str(conf), "-t", str(copy)],
+                          capture_output=True)
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
+
+
 @pytest.fixture(scope="module")
 def opendkim(keys, tmp_path_factory):
-    program = shutil.which("opendkim") or "/usr/sbin/opendkim"
-    if not os.path.exists(program):
+    if not os.path.exists(OPENDKIM):
         pytest.skip("no OpenDKIM")
     folder = tmp_path_factory.mktemp("opendkim")
-    data = folder / "dns.txt"
-    data.write_text("".join("%s\t%s\n" % item
-                            for item in keys.records.items()))
-    conf = folder / "opendkim.conf"
-    conf.write_text("Mode v\nTestDNSData file:%s\nSyslog no\n" % data)
-
-    def verify(path):
-        # It wants lines that end with LF.
-        copy = write(folder, "message",
-                     path.read_bytes().replace(b"\r\n", b"\n"))
-        done = subprocess.run([program, "-x", str(conf), "-t", str(copy)],
-                              capture_output=True)
-        return (done.stdout + done.stderr).decode("utf-8", "replace")
-    return verify
+    return lambda path: opendkim_says(folder, keys.records.items(), path)
 
 
 @pytest.mark.parametrize("selector", ["rsa", "ed"])

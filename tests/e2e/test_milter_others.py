@@ -14,6 +14,7 @@ import dkim
 import pytest
 
 from test_filter import find
+from test_mailauth_interop import program, run  # noqa: F401
 from test_milter import free_port, instance, send
 from test_roundtrip import imap
 
@@ -98,8 +99,10 @@ def raw(hk, subject):
 
 
 @pytest.mark.parametrize("name,text", [("short", "hello\r\n"), ("long", ("0123456789" * 7 + "\r\n") * 20000),
-                                       ("blank", "\r\n\r\n \t\r\n\r\n"), ("eight", "日本語のメール\r\n")])
-def test_opendkim_signs(hk, opendkim, name, text):
+                                       ("blank", "\r\n\r\n \t\r\n\r\n"), ("eight", "日本語のメール\r\n")],
+                         ids=["short", "long", "blank", "eight"])
+def test_opendkim_signs(hk, opendkim, program, tmp_path, name, text):  # noqa: F811
+    """dkimpy and our own verifier accept what comes of it, and our own not what was changed then."""
     subject = f"signed-{name}"
     data = (f"From: Alice <alice@example.test>\r\nTo: bob@example.test\r\nSubject: {subject}\r\n folded  \r\n"
             f"Date: Mon, 02 Nov 2026 10:00:00 +0900\r\nMessage-ID: <{name}@example.test>\r\nMIME-Version: 1.0\r\n"
@@ -112,6 +115,11 @@ def test_opendkim_signs(hk, opendkim, name, text):
     got = raw(hk, subject)
     assert b"DKIM-Signature:" in got and got.endswith(data)
     assert dkim.verify(got, dnsfunc=lambda name, timeout=5: opendkim[1] if name == b"sel._domainkey.example.test." else None)
+    (tmp_path / "records").write_bytes(b"sel._domainkey.example.test\t" + opendkim[1] + b"\n")
+    for path, data, want in (("got", got, "pass d=example.test"), ("bad", got.replace(b"folded", b"unfolded", 1), "fail ")):
+        (tmp_path / path).write_bytes(data)
+        said, = run(program, "verify-dkim", "--dns", tmp_path / "records", tmp_path / path).decode().splitlines()
+        assert said.startswith(want), said
 
 
 @pytest.mark.parametrize("letter,code,field", [("X", 550, None), ("Y", 250, ("X-Spam", "Yes")), ("Z", 250, None),
