@@ -3,7 +3,8 @@
 
 What it does is said by the mail itself: local parts and HELO names such as "reject-rcpt", and an X-Do field, whose
 words are edits. Every event is a line of LOG. Flags: "quiet" negotiates away all answers that may be, "skip" skips the
-body after its first piece, "bare" asks for no event but the end."""
+body after its first piece, "bare" asks for no event but the end, "chosen" says which macros it wants at MAIL. Hosts of
+CONNECT are refused at once."""
 import sys
 import time
 
@@ -11,6 +12,8 @@ import Milter
 
 LOG = None
 FLAGS = set()
+CONNECT = {"127.0.0.2": "reject-connect", "127.0.0.3": "tempfail-connect", "127.0.0.4": "lines-connect",
+           "127.0.0.5": "accept-connect"}
 
 
 def verdict(word):
@@ -44,7 +47,7 @@ class Filter(Milter.Base):
     def connect(self, name, family, address):
         self.say("connect", name, family, address[0] if address else None, "j=" + str(self.getsymval("j")),
                  "daemon=" + str(self.getsymval("{daemon_name}")))
-        return Milter.CONTINUE
+        return self.act(CONNECT.get(address[0] if address else None, ""), "connect")
 
     def hello(self, name):
         self.say("helo", name)
@@ -176,13 +179,28 @@ class Bare(Filter):
         raise AssertionError
 
 
+class Chosen(Filter):
+    """Wants to know these at MAIL, and no others."""
+
+    def negotiate(self, opts):
+        # What @Milter.symlist is for; it gives libmilter octets, which Debian's does not take.
+        self._ctx.setsymlist(Milter.M_ENVFROM, "{client_port} {mail_addr}")
+        return super().negotiate(opts)
+
+    def envfrom(self, sender, *params):
+        self.say("chosen", self.getsymval("{mail_addr}"))
+        return super().envfrom(sender, *params)
+
+
 def main():
     global LOG
     address, LOG = sys.argv[1:3]
     FLAGS.update(sys.argv[3:])
-    Milter.factory = Quiet if "quiet" in FLAGS else Bare if "bare" in FLAGS else Filter
+    kinds = {"quiet": Quiet, "bare": Bare, "chosen": Chosen}
+    Milter.factory = next((kinds[flag] for flag in kinds if flag in FLAGS), Filter)
     Milter.set_flags(Milter.ADDHDRS | Milter.CHGHDRS | Milter.CHGBODY | Milter.ADDRCPT | Milter.DELRCPT |
-                     Milter.QUARANTINE | Milter.CHGFROM | Milter.ADDRCPT_PAR)
+                     Milter.QUARANTINE | Milter.CHGFROM | Milter.ADDRCPT_PAR |
+                     (Milter.SETSYMLIST if "chosen" in FLAGS else 0))
     Milter.runmilter("tests", address, 60)
 
 

@@ -100,7 +100,7 @@ def instance(milters, listeners, **config):
 def filters():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="hk-milters-"))
     made = {"main": Filter(unix=folder / "sock"), "quiet": Filter("quiet"), "skip": Filter("skip"),
-            "bare": Filter("bare")}
+            "bare": Filter("bare"), "chosen": Filter("chosen")}
     for it in made.values():
         it.start()
     yield made
@@ -115,7 +115,7 @@ def hk(filters):
     quick = {"command_timeout": "3s", "message_timeout": "2s", "connect_timeout": "2s"}
     hk = instance({name: (it.address, {**quick, "macros": "{client_port}"} if name == "main" else quick)
                    for name, it in filters.items()},
-                  {"smtp": ["main"], "submission": ["quiet", "skip", "bare"], "smtps": ["quiet"]})
+                  {"smtp": ["main"], "submission": ["quiet", "skip", "bare"], "smtps": ["quiet", "chosen"]})
     yield hk
     hk.assert_clean_log()
     hk.destroy()
@@ -207,6 +207,42 @@ def test_refusals(hk, event, what, code, enhanced):
     elif what == "lines":
         assert "one two 100%" in text
     assert find(hk, f"refused-{name}", seconds=0) is None
+
+
+@pytest.mark.parametrize("host,code,text", [("127.0.0.2", 554, "refused"), ("127.0.0.3", 421, "try again later"),
+                                            ("127.0.0.4", 451, "one")])
+def test_refused_host(hk, host, code, text):
+    """Instead of the greeting; the connection ends then."""
+    with socket.create_connection(("127.0.0.1", hk.port("smtp")), 20, (host, 0)) as s:
+        lines = s.makefile("rb").read().decode().splitlines()
+    assert lines[-1].startswith(f"{code} ") and text in lines[0], lines
+    assert send(hk, message(f"beside-{host}"))[0] == 250
+
+
+def test_accepted_host(hk, filters):
+    """The filter wants to hear no more of it."""
+    filters["main"].forget()
+    with smtplib.SMTP("127.0.0.1", hk.port("smtp"), timeout=60, source_address=("127.0.0.5", 0)) as smtp:
+        smtp.sendmail("reject-mail@good.test", ["alice@example.test"], message("of-a-friend", "add"))
+    msg = find(hk, "of-a-friend")
+    assert msg is not None and msg["X-Added"] is None
+    filters["main"].wait("close")
+    assert {line.split()[0] for line in filters["main"].lines()} <= {"connect", "close"}
+
+
+def test_macros_that_the_filter_chooses(hk, filters):
+    """SETSYMLIST: these instead of those that are told unasked."""
+    filters["chosen"].forget()
+    with smtplib.SMTP_SSL("localhost", hk.port("smtps"), context=hk.tls(), timeout=60) as smtp:
+        smtp.login("bob@example.test", hk.passwords["bob@example.test"])
+        smtp.sendmail("bob@example.test", ["alice@example.test"],
+                      message("chosen").replace(b"a@good.test", b"bob@example.test"))
+    filters["chosen"].wait("close")
+    lines = filters["chosen"].lines()
+    assert "chosen bob@example.test" in lines, lines
+    mail, = [line for line in lines if line.startswith("mail ")]
+    assert "auth=None by=None" in mail and re.search(r" port=\d+$", mail), mail
+    assert "rcpt <alice@example.test> addr=alice@example.test" in lines
 
 
 def test_refused_helo(hk):
