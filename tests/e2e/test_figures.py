@@ -6,9 +6,10 @@ import urllib.request
 
 import pytest
 
+from dnsserver import DnsServer
 from instance import Instance
-from test_filter import find, send
-from test_virus import EICAR, message, outgoing
+from test_filter import ZONES, arc_sealed, send, signed
+from test_virus import EICAR, locked, message, outgoing, packed
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,47 @@ def test_by_domain_and_day(hk):
         assert second["figures"]["replaced"] == 1 and "stage.judge.sum" not in whole["figures"]
         assert whole["day"] == time.strftime("%Y-%m-%d")
     until(check)
+
+
+def test_what_filters_found(make_instance):
+    """What was suspicious and kept, and the results of the senders' identities, each for the domain it was sent to."""
+    with DnsServer({name: ZONES[name] for name in ("proven.test", "watch.test", "unknown-sealer.test")}) as dns:
+        hk = make_instance(config=dns.settings(filter_budget="8s", virus_encrypted="quarantine"),
+                           zones={"smtp": "internet"}).start()
+        for domain in ("example.test", "other.test"):
+            hk.domain(domain)
+        for address in ("alice@example.test", "carol@other.test"):
+            hk.account(address)
+        proven, watched = (message(name, sender=f"a@{name}.test") for name in ("proven", "watch"))
+        alice, carol = ("alice@example.test",), ("carol@other.test",)
+        assert send(hk, signed(proven, "proven.test"), "a@proven.test", alice)[0] == 250
+        assert send(hk, watched, "a@watch.test", alice + carol)[0] == 250
+        broken = signed(watched, "watch.test").replace(b"hello", b"hullo")
+        assert send(hk, broken, "a@watch.test", carol)[0] == 250
+        sealed = arc_sealed(watched, "unknown-sealer.test", "pass", "watch.test")
+        assert send(hk, sealed, "a@watch.test", carol)[0] == 250
+        sealed = sealed.replace(b"hello", b"hullo")
+        assert send(hk, sealed, "a@watch.test", carol)[0] == 250
+        script = message("script", ("invoice.js", b"WScript.Echo(1)"), sender="a@watch.test")
+        assert send(hk, script, "a@watch.test", carol)[0] == 250
+        kept = message("kept", ("a.zip", locked(packed(("a", b"secret")))), sender="a@watch.test")
+        assert send(hk, kept, "a@watch.test", carol)[0] == 250
+
+        def check():
+            names = [f"{method}.{result}" for method in ("spf", "dkim", "dmarc", "arc") for result in ("none", "pass", "fail")]
+            names += ["suspicious", "encrypted", "quarantined"]
+            whole, first, second = (
+                {name: n for name, n in figures(hk, *args)["figures"].items() if name in names}
+                for args in ((), ("--domain", "example.test"), ("--domain", "other.test")))
+            assert first == {"spf.pass": 1, "spf.fail": 1, "dkim.pass": 1, "dkim.none": 1, "dmarc.pass": 1, "dmarc.fail": 1}
+            assert second == {"spf.fail": 6, "dkim.none": 5, "dkim.fail": 1, "dmarc.fail": 6, "arc.pass": 1, "arc.fail": 1,
+                              "suspicious": 1, "encrypted": 1, "quarantined": 1}
+            # A message for both is one of the installation.
+            assert whole == {"spf.pass": 1, "spf.fail": 6, "dkim.pass": 1, "dkim.none": 5, "dkim.fail": 1, "dmarc.pass": 1,
+                             "dmarc.fail": 6, "arc.pass": 1, "arc.fail": 1, "suspicious": 1, "encrypted": 1,
+                             "quarantined": 1}
+        until(check)
+        hk.assert_clean_log()
 
 
 def test_stages(hk):
