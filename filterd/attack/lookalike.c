@@ -572,16 +572,3 @@ lookalike_is_mixed(struct lookalike *lookalike, struct str domain)
 	arena_reset(lookalike->scratch);
 	return is_mixed;
 }
-
-const char *
-lookalike_how_name(enum lookalike_how how)
-{
-	static const char *const names[] = {
-		[LOOKALIKE_NOTHING] = "nothing", [LOOKALIKE_SAME] = "same",
-		[LOOKALIKE_OTHER_TLD] = "other-tld",
-		[LOOKALIKE_WORD] = "word", [LOOKALIKE_LABEL] = "label",
-		[LOOKALIKE_TYPO] = "typo", [LOOKALIKE_GLYPH] = "glyph",
-	};
-
-	return names[how];
-}

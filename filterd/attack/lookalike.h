@@ -79,6 +79,4 @@ bool lookalike_is_one_org(struct lookalike *lookalike, struct str a,
  * letters is a usual mixture. */
 bool lookalike_is_mixed(struct lookalike *lookalike, struct str domain);
 
-const char *lookalike_how_name(enum lookalike_how how);
-
 #endif

@@ -165,15 +165,6 @@ engine_open(struct engine *engine, struct loop *loop,
 	engine->alert_ctx = ctx;
 }
 
-void
-engine_close(struct engine *engine)
-{
-	invariant(list_is_empty(&engine->asks) &&
-	    list_is_empty(&engine->waiting));
-	buf_fini(&engine->ca);
-	memset(engine->authorization, 0, sizeof(engine->authorization));
-}
-
 bool
 engine_is_down(const struct engine *engine)
 {

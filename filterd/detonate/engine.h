@@ -11,9 +11,9 @@
  *             that was made all the same and makes no second one. An engine
  *             that has lost the task says ENGINE_LOST: submit() again.
  *
- * Lifetime.   engine_read() before the sandbox -> engine_open() ->
- *             engine_close(). submit(), poll(), verdict() -> done, once, never
- *             from inside it, or engine_call_free() before that.
+ * Lifetime.   engine_read() before the sandbox -> engine_open(); then as long
+ *             as the program. submit(), poll(), verdict() -> done, once, never
+ *             from inside it, or call_free() before that.
  * Ownership.  The thing and the task outlive the call; strings of an answer
  *             live until done returns.
  * Units.      Scores are tenths of a point of ten points; milliseconds.
@@ -113,9 +113,6 @@ int engine_read(struct engine *engine, struct str name, struct str settings,
 void engine_open(struct engine *engine, struct loop *loop,
     struct curlloop *curlloop, struct ipc_link *master,
     void (*alert)(void *ctx, const char *what), void *ctx);
-
-/* No call may be under way. */
-void engine_close(struct engine *engine);
 
 /* For ask.c: what became of a request. */
 void engine_heard(struct engine *engine, const struct http_answer *answer);

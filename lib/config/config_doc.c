@@ -18,7 +18,8 @@ main(void)
 	    "#listener NAME {\n"
 	    "#\tprotocol = \"smtp\"        # smtp, submission, lmtp, imap, "
 	    "pop3,\n#\t                          # web (HTTPS: client set-up, "
-	    "MTA-STS)\n"
+	    "MTA-STS), milter (other\n#\t                          # mail "
+	    "servers ask us), metrics (Prometheus, plain HTTP)\n"
 	    "#\tport = 25\n"
 	    "#\taddresses = {\"127.0.0.1\", \"::1\"}\n"
 	    "#\tpath = \"\"                # a local socket instead\n"
@@ -29,6 +30,8 @@ main(void)
 	    "closed-network` means\n"
 	    "#\tclear_logins = \"no\"      # yes: passwords without TLS; not in "
 	    "zone internet\n"
+	    "#\tmilters = {}             # mail filters that are asked, in "
+	    "this order (smtp, submission)\n"
 	    "#}\n```\n");
 	buf_fini(&text);
 	return 0;

@@ -6,11 +6,9 @@ struct curlloop {
 	CURLM *multi;
 	curlloop_done *done;
 	struct loop_timer timer;
-	struct list watches;
 };
 
 struct watch {
-	struct list node;
 	struct curlloop *curlloop;
 	struct loop_fd fd;
 	curl_socket_t socket;
@@ -89,7 +87,6 @@ watch_new(struct curlloop *curlloop, curl_socket_t socket)
 	watch->curlloop = curlloop;
 	watch->socket = socket;
 	loop_fd_init(&watch->fd, curlloop->loop, socket, on_fd, watch);
-	list_add(&curlloop->watches, &watch->node);
 	return watch;
 }
 
@@ -97,7 +94,6 @@ static void
 watch_free(struct watch *watch)
 {
 	loop_fd_fini(&watch->fd);
-	list_del(&watch->node);
 	free(watch);
 }
 
@@ -135,7 +131,6 @@ curlloop_new(struct loop *loop, curlloop_done *done)
 	invariant(curlloop != NULL);
 	curlloop->loop = loop;
 	curlloop->done = done;
-	list_init(&curlloop->watches);
 	loop_timer_init(&curlloop->timer, loop, on_timer, curlloop);
 	curlloop->multi = curl_multi_init();
 	invariant(curlloop->multi != NULL);
@@ -148,21 +143,6 @@ curlloop_new(struct loop *loop, curlloop_done *done)
 	(void)curl_multi_setopt(curlloop->multi, CURLMOPT_TIMERDATA,
 	    curlloop);
 	return curlloop;
-}
-
-void
-curlloop_free(struct curlloop **curlloop)
-{
-	struct watch *watch, *tmp;
-
-	if (*curlloop == NULL)
-		return;
-	(void)curl_multi_cleanup((*curlloop)->multi);
-	list_each(watch, tmp, &(*curlloop)->watches, struct watch, node)
-		watch_free(watch);
-	loop_timer_fini(&(*curlloop)->timer);
-	free(*curlloop);
-	*curlloop = NULL;
 }
 
 void

@@ -2,8 +2,8 @@
 /*
  * curlloop: libcurl's multi interface on our loop.
  *
- * Lifetime.   curlloop_new() -> curlloop_add()* -> curlloop_free(). done is
- *             called once for each handle that was added and not removed,
+ * Lifetime.   curlloop_new() -> curlloop_add()*, as long as the program. done
+ *             is called once for each handle that was added and not removed,
  *             never from inside curlloop_add().
  * Ownership.  Handles are the caller's; done may clean them up.
  * Blocking.   Never.
@@ -21,7 +21,6 @@ struct curlloop;
 typedef void curlloop_done(void *ctx, CURLcode result);
 
 struct curlloop *curlloop_new(struct loop *loop, curlloop_done *done);
-void curlloop_free(struct curlloop **curlloop);
 
 void curlloop_add(struct curlloop *curlloop, CURL *easy);
 void curlloop_remove(struct curlloop *curlloop, CURL *easy);

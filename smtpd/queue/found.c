@@ -422,19 +422,3 @@ found_set(struct found *found, bool is_told)
 {
 	found->is_told = is_told;
 }
-
-void
-found_free(struct found **found)
-{
-	struct told *told;
-	struct str key;
-	size_t cursor = 0;
-
-	if (*found == NULL)
-		return;
-	while ((told = table_next((*found)->told, &cursor, &key)) != NULL)
-		free(told);
-	table_free(&(*found)->told);
-	free(*found);
-	*found = NULL;
-}

@@ -10,7 +10,7 @@
  *             to them says how many there were since. What is not mailed is
  *             in the log.
  *
- * Lifetime.   found_new() -> found_tell()* -> found_free().
+ * Lifetime.   found_new() -> found_tell()*, as long as the program.
  * Ownership.  What is told about is copied.
  * Errors.     None: who cannot be told now is logged, and not told.
  * Blocking.   As own.h.
@@ -34,7 +34,6 @@ struct found_event {
 
 /* is_told: false: nobody is told. */
 struct found *found_new(const struct deliver_env *env, bool is_told);
-void found_free(struct found **found);
 void found_set(struct found *found, bool is_told);
 
 void found_tell(struct found *found, const struct found_event *event);
