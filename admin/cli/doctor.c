@@ -242,10 +242,9 @@ static void
 check_missing(struct doctor *d, const json_t *processes)
 {
 	static const char *const wanted[] = { "metricd", "keyd", "blobd",
-	    "directoryd",
-	    "authd", "dnsd", "fetchd", "filterd", "detonated", "quarantined",
-	    "queued", "mboxd", "relay", "smtpd", "milterd", "imapd", "pop3d",
-	    "admind" };
+	    "directoryd", "authd", "dnsd", "fetchd", "filterd", "scand",
+	    "detonated", "quarantined", "queued", "mboxd", "relay", "smtpd",
+	    "milterd", "imapd", "pop3d", "webmail", "admind" };
 	const json_t *p;
 	bool is_there;
 	size_t i, j;

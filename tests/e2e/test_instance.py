@@ -12,8 +12,8 @@ from instance import TOP, Instance, free_offset
 from smtp import Smtp
 from test_roundtrip import imap, send
 
-PROGRAMS = {"keyd", "blobd", "directoryd", "authd", "dnsd", "fetchd", "filterd", "detonated", "quarantined", "queued",
-            "mboxd", "relay", "smtpd", "imapd", "pop3d", "milterd", "webmail", "admind"}
+PROGRAMS = {"keyd", "blobd", "directoryd", "authd", "dnsd", "fetchd", "filterd", "scand", "metricd", "detonated", "quarantined",
+            "queued", "mboxd", "relay", "smtpd", "imapd", "pop3d", "milterd", "webmail", "admind"}
 
 
 def test_quickstart_demo(make_instance):
