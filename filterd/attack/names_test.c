@@ -191,6 +191,13 @@ keeps_details_clean(void **state)
 		attack_note(&report, ATTACK_BIDI_NAME, i, STR("x"));
 	assert_int_equal(report.notes_len, ATTACK_NOTES_MAX);
 	assert_int_equal(report.notes_lost, 197 - 62);
+	/* Of the message each detail: it may be another link. */
+	report = (struct attack_report)ATTACK_REPORT_INIT;
+	attack_note(&report, ATTACK_URL_USERINFO, ATTACK_NO_PART, STR("a"));
+	attack_note(&report, ATTACK_URL_USERINFO, ATTACK_NO_PART, STR("b"));
+	attack_note(&report, ATTACK_URL_USERINFO, ATTACK_NO_PART, STR("a"));
+	assert_int_equal(report.notes_len, 2);
+	assert_string_equal(report.notes[1].detail, "b");
 }
 
 int

@@ -14,6 +14,7 @@
 /* A detail that is this short of its bound may be a link's beginning only: a
  * character did not fit. */
 #define DETAIL_CUT 4U
+#define REPLACED "\xef\xbf\xbd"	/* for what a detail cannot hold */
 #define TEXT_MAX (4U << 20)	/* of a part that is searched for links */
 
 /* ---- life ---- */
@@ -111,6 +112,17 @@ thing_clean_link(struct str link, char out[THING_LINK_MAX + 1])
 	}
 	out[len] = '\0';
 	return len > sizeof("https://");
+}
+
+void
+thing_kind(const struct thing *thing, char out[THING_NAME_MAX + 1])
+{
+	const char *dot = thing->is_link ? NULL : strrchr(thing->name, '.');
+	size_t i, len = dot != NULL ? strlen(dot + 1) : 0;
+
+	for (i = 0; i < len; i++)
+		out[i] = (char)ascii_lower(dot[1 + i]);
+	out[len] = '\0';
 }
 
 void
@@ -228,7 +240,22 @@ struct looking {
 	const struct mail_summary *summary;
 	struct arena *arena;
 	struct things *things;
+	bool *is_seen;		/* of each part */
 };
+
+/* The same octets under another kind of name are opened by another program. */
+static bool
+is_same(const struct thing *a, const struct thing *b)
+{
+	char a_kind[THING_NAME_MAX + 1], b_kind[THING_NAME_MAX + 1];
+
+	if (a->is_link != b->is_link ||
+	    memcmp(a->sha256, b->sha256, sizeof(a->sha256)) != 0)
+		return false;
+	thing_kind(a, a_kind);
+	thing_kind(b, b_kind);
+	return strcmp(a_kind, b_kind) == 0;
+}
 
 static bool
 is_known(const struct things *things, const struct thing *thing)
@@ -236,9 +263,7 @@ is_known(const struct things *things, const struct thing *thing)
 	size_t i;
 
 	for (i = 0; i < things->len; i++)
-		if (things->all[i]->is_link == thing->is_link &&
-		    memcmp(things->all[i]->sha256, thing->sha256,
-		    sizeof(thing->sha256)) == 0)
+		if (is_same(things->all[i], thing))
 			return true;
 	return false;
 }
@@ -288,6 +313,9 @@ add_part(struct looking *looking, size_t number)
 	struct thing *thing;
 	int rc;
 
+	if (looking->is_seen[number])
+		return;
+	looking->is_seen[number] = true;
 	/* One more than fits is looked at, to know. */
 	if (!is_leaf(part) || (looking->things->is_cut &&
 	    looking->things->len == THINGS_MAX))
@@ -307,13 +335,28 @@ add_part(struct looking *looking, size_t number)
 	thing_unref(&thing);
 }
 
+/* Text that every program shows; other kinds it offers to open. */
+static bool
+is_shown(const struct mail_part *part)
+{
+	static const char *const shown[] = { "plain", "html", "enriched",
+		"calendar" };
+	size_t i;
+
+	for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		if (str_eq(part->type, STR("text")) &&
+		    str_eq(part->subtype, str_of(shown[i])))
+			return true;
+	return false;
+}
+
 static bool
 is_attachment(struct looking *looking, size_t number)
 {
 	const struct mail_part *part = &looking->summary->parts[number];
 	struct attack_part said;
 
-	if (!str_eq(part->type, STR("text")))
+	if (!is_shown(part))
 		return true;
 	attack_part_of(looking->arena, part, number, -1, &said);
 	return said.name.len != 0 || (part->disposition.p != NULL &&
@@ -321,19 +364,23 @@ is_attachment(struct looking *looking, size_t number)
 }
 
 static void
-add_parts(struct looking *looking)
+add_named(struct looking *looking)
 {
 	const struct verdict *verdict = looking->verdict;
-	bool has_named = false;
 	size_t i;
 
-	for (i = 0; i < verdict->traits_len; i++) {
-		if (verdict->traits[i].part >= looking->summary->part_count)
-			continue;
-		add_part(looking, verdict->traits[i].part);
-		has_named = true;
-	}
-	for (i = 0; !has_named && i < looking->summary->part_count; i++)
+	for (i = 0; i < verdict->traits_len; i++)
+		if (verdict->traits[i].part < looking->summary->part_count)
+			add_part(looking, verdict->traits[i].part);
+}
+
+/* Nothing odd was seen in them, but in this message. */
+static void
+add_others(struct looking *looking)
+{
+	size_t i;
+
+	for (i = 0; i < looking->summary->part_count; i++)
 		if (is_attachment(looking, i))
 			add_part(looking, i);
 }
@@ -400,19 +447,42 @@ all_links(struct looking *looking)
 	return urls;
 }
 
-/* The whole link that a trait shows the beginning or the host of. */
-static const struct url *
-url_of_trait(const struct url_list *urls, struct str detail)
+/* As the trait has it: cleaned, and cut when it is long. */
+static bool
+is_said(const struct url *url, struct str detail)
+{
+	char cleaned[ATTACK_DETAIL_MAX + 1];
+
+	attack_clean_detail(url->raw, cleaned);
+	return str_eq(str_of(cleaned), detail);
+}
+
+/* A trait shows its beginning or its host only. */
+static bool
+is_meant(const struct url *url, struct str detail)
+{
+	return str_begins(url->raw, detail) || str_eq(url->host, detail);
+}
+
+/* All of them: a trait does not say which. True: there is one. */
+static bool
+add_urls(struct looking *looking, const struct url_list *urls,
+    struct str detail, bool (*fits)(const struct url *, struct str))
 {
 	const struct url *url;
+	bool is_any = false;
 	size_t i;
 
 	for (i = 0; i < url_list_count(urls); i++) {
 		url = url_list_get(urls, i);
-		if (str_begins(url->raw, detail) || str_eq(url->host, detail))
-			return url;
+		if (!fits(url, detail))
+			continue;
+		is_any = true;
+		add_link(looking, url->raw);
+		looking->things->is_cut |=
+		    url->raw.len + DETAIL_CUT > URL_KEPT_MAX;
 	}
-	return NULL;
+	return is_any;
 }
 
 static bool
@@ -431,14 +501,14 @@ static void
 add_trait_link(struct looking *looking, const struct url_list *urls,
     struct str detail)
 {
-	const struct url *url = url_of_trait(urls, detail);
-
-	if (url != NULL)
-		add_link(looking, url->raw);
-	else if (is_host(detail))
+	if (add_urls(looking, urls, detail, is_said) ||
+	    add_urls(looking, urls, detail, is_meant))
+		return;
+	if (is_host(detail))
 		add_link(looking, arena_printf(looking->arena, "http://%.*s/",
 		    STR_FMT(detail)));
-	else if (detail.len + DETAIL_CUT <= ATTACK_DETAIL_MAX)
+	else if (detail.len + DETAIL_CUT <= ATTACK_DETAIL_MAX &&
+	    memmem(detail.p, detail.len, REPLACED, strlen(REPLACED)) == NULL)
 		add_link(looking, detail);
 	else
 		looking->things->is_cut = true;
@@ -452,11 +522,16 @@ add_links(struct looking *looking)
 	size_t i;
 
 	for (i = 0; i < verdict->traits_len; i++) {
-		if (!attack_trait_is_link(verdict->traits[i].trait) ||
-		    verdict->traits[i].detail.len == 0)
+		if (!attack_trait_is_link(verdict->traits[i].trait))
 			continue;
+		/* Too many for anybody to look at. */
+		if (verdict->traits[i].detail.len == 0) {
+			looking->things->is_cut = true;
+			continue;
+		}
 		if (urls == NULL)
 			urls = all_links(looking);
+		looking->things->is_cut |= url_list_is_cut(urls);
 		add_trait_link(looking, urls, verdict->traits[i].detail);
 	}
 	url_list_free(&urls);
@@ -472,13 +547,16 @@ things_of_message(int blob_fd, uint64_t blob_size,
 	struct scan *scan = scan_new();
 	bool is_done = false;
 
-	*things_r = (struct things){ .len = 0 };
+	*things_r = (struct things){ .is_cut = verdict->has_more_traits };
 	if (mail_view_scan(&view, scan, SIZE_MAX, &is_done, NULL) == 0 &&
 	    is_done) {
 		looking.arena = arena_new(0);
 		looking.summary = scan_end(scan);
-		add_parts(&looking);
+		looking.is_seen = arena_alloc(looking.arena,
+		    looking.summary->part_count * sizeof(bool));
+		add_named(&looking);
 		add_links(&looking);
+		add_others(&looking);
 		arena_free(&looking.arena);
 	} else {
 		things_r->is_cut = true;

@@ -4,7 +4,8 @@
  *
  * Story. things_of_message() reads the message as the scan worker does (our
  * own parser, decoded parts) and takes the parts that the verdict's traits
- * name, else all attachments, and the links that the traits tell of. It keeps
+ * name, then the links that the traits tell of, then all other attachments:
+ * what is odd about one of them may hide another. It keeps
  * where a part stands and its hash, not its octets: they are decoded once more
  * when an engine has to be given them. What is over a bound, or a link that no
  * engine can follow, is left out and said so: such a message is never clean.
@@ -66,6 +67,10 @@ void thing_clean_name(struct str name, char out[THING_NAME_MAX + 1]);
 
 /* What a link becomes; false: it leads nowhere an engine could go. */
 bool thing_clean_link(struct str link, char out[THING_LINK_MAX + 1]);
+
+/* The end of its name says which program opens it: what stands behind the last
+ * dot, in lower case; may be empty. A link has none. */
+void thing_kind(const struct thing *thing, char out[THING_NAME_MAX + 1]);
 
 /* SHA-256 in hexadecimal. */
 void thing_hash_text(const struct thing *thing, char out[65]);

@@ -129,7 +129,7 @@ test_attachments(void **state)
 	things_fini(&things);
 }
 
-/* What the traits name, and nothing else; links whole. */
+/* What the traits name first, then links, whole, then what else there is. */
 static void
 test_traits(void **state)
 {
@@ -155,12 +155,13 @@ test_traits(void **state)
 	    PART("application/x", "a.exe", "one")
 	    PART("application/y", "b.pdf.exe", "two") END, &verdict,
 	    &things);
-	assert_int_equal(things.len, 4);
+	assert_int_equal(things.len, 5);
 	assert_string_equal(things.all[0]->name, "b.pdf.exe");
 	assert_string_equal(things.all[1]->link, "http://0x7f.1/long?way=1");
 	assert_string_equal(things.all[2]->link,
 	    "https://examp1e.test/login");
 	assert_string_equal(things.all[3]->link, "http://nowhere.test/");
+	assert_string_equal(things.all[4]->name, "a.exe");
 	/* For the scheme that no engine follows. */
 	assert_true(things.is_cut);
 	things_fini(&things);
@@ -170,7 +171,7 @@ test_traits(void **state)
 	    PART("application/x", "a.exe", "one")
 	    PART("application/y", "b.pdf.exe", "two") END, &verdict,
 	    &things);
-	assert_int_equal(things.len, 4);
+	assert_int_equal(things.len, 5);
 	assert_false(things.is_cut);
 	things_fini(&things);
 }
@@ -202,6 +203,120 @@ test_cut_link(void **state)
 	assert_int_equal(things.len, 2);
 	assert_false(things.is_cut);
 	things_fini(&things);
+}
+
+/* A decoy has all the traits that fit. */
+static void
+test_decoy(void **state)
+{
+	struct verdict_trait traits[] = {
+		{ ATTACK_BIDI_NAME, 1, STR("decoy.pdf.js") },
+		{ ATTACK_PADDED_NAME, 1, STR("decoy.pdf.js") },
+	};
+	struct verdict verdict = { .action = VERDICT_DETONATE,
+		.traits = traits, .traits_len = COUNT_OF(traits) };
+	struct things things;
+
+	(void)state;
+	look(HEAD PART("application/pdf", "decoy.pdf.js", "one")
+	    PART("application/pdf", "real.js", "two")
+	    "--b\r\nContent-Type: text/rtf\r\n\r\n{}\r\n" END, &verdict,
+	    &things);
+	assert_int_equal(things.len, 3);
+	assert_string_equal(things.all[0]->name, "decoy.pdf.js");
+	assert_string_equal(things.all[1]->name, "real.js");
+	assert_string_equal(things.all[2]->name, "part3.rtf");
+	assert_false(things.is_cut);
+	things_fini(&things);
+	/* A link may be among what was left out. */
+	verdict.has_more_traits = true;
+	look(HEAD PART("application/pdf", "decoy.pdf.js", "one") END,
+	    &verdict, &things);
+	assert_int_equal(things.len, 1);
+	assert_true(things.is_cut);
+	things_fini(&things);
+}
+
+/* The same octets are one thing under names of one kind only. */
+static void
+test_kinds(void **state)
+{
+	static const struct verdict verdict = { .action = VERDICT_DETONATE };
+	struct things things;
+	char kind[THING_NAME_MAX + 1];
+
+	(void)state;
+	look(HEAD PART("application/x", "a.txt", "one")
+	    PART("application/x", "b.JS", "one")
+	    PART("application/x", "c.js", "one")
+	    PART("application/x", "plain", "one") END, &verdict, &things);
+	assert_int_equal(things.len, 3);
+	assert_string_equal(things.all[0]->name, "a.txt");
+	assert_string_equal(things.all[1]->name, "b.JS");
+	assert_string_equal(things.all[2]->name, "plain");
+	thing_kind(things.all[1], kind);
+	assert_string_equal(kind, "js");
+	thing_kind(things.all[2], kind);
+	assert_string_equal(kind, "");
+	assert_false(things.is_cut);
+	things_fini(&things);
+}
+
+#define TEXT_OF(text) HEAD "--b\r\nContent-Type: text/html\r\n\r\n" text \
+	"\r\n" END
+
+static const struct {
+	const char *name;
+	const char *message;
+	enum attack_trait trait;
+	const char *detail;
+	const char *links[2];
+	size_t len;
+	bool is_cut;
+} links[] = {
+	{ "the link itself, not one that begins with it",
+	    TEXT_OF("<a href=\"http://evil.test/x?safe\">a</a>"
+	    "<a href=\"http://evil.test/x\">https://bank.test/</a>"),
+	    ATTACK_URL_DECEPTIVE, "http://evil.test/x",
+	    { "http://evil.test/x" }, 1, false },
+	{ "all that begin so", TEXT_OF("<a href=\"http://0x7f.1/a\">a</a>"
+	    "<a href=\"http://0x7f.1/b\">b</a>"),
+	    ATTACK_URL_ODD_ADDRESS, "http://0x7f.1/",
+	    { "http://0x7f.1/a", "http://0x7f.1/b" }, 2, false },
+	{ "all of the host", TEXT_OF("<a href=\"http://e.test/a\">a</a>"
+	    "<a href=\"http://e.test/b\">b</a>"),
+	    ATTACK_URL_LOOKALIKE, "e.test",
+	    { "http://e.test/a", "http://e.test/b" }, 2, false },
+	{ "too many", TEXT_OF("<a href=\"http://e.test/a\">a</a>"),
+	    ATTACK_URL_MANY, "", { NULL }, 0, true },
+	{ "one that is not what is shown", TEXT_OF("none"),
+	    ATTACK_URL_DECEPTIVE, "http://e.test/\xef\xbf\xbd",
+	    { NULL }, 0, true },
+};
+
+static void
+test_which_links(void **state)
+{
+	struct verdict verdict = { .action = VERDICT_DETONATE,
+		.traits_len = 1 };
+	struct verdict_trait trait;
+	struct things things;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(links); i++) {
+		trait = (struct verdict_trait){ links[i].trait,
+		    ATTACK_NO_PART, str_of(links[i].detail) };
+		verdict.traits = &trait;
+		look(links[i].message, &verdict, &things);
+		if (things.len != links[i].len ||
+		    things.is_cut != links[i].is_cut)
+			fail_msg("%s: %zu", links[i].name, things.len);
+		for (k = 0; k < things.len; k++)
+			assert_string_equal(things.all[k]->link,
+			    links[i].links[k]);
+		things_fini(&things);
+	}
 }
 
 static void
@@ -253,6 +368,9 @@ main(void)
 		cmocka_unit_test(test_attachments),
 		cmocka_unit_test(test_traits),
 		cmocka_unit_test(test_cut_link),
+		cmocka_unit_test(test_decoy),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_which_links),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_cut),
 	};

@@ -23,6 +23,8 @@ suspicion_add(struct suspicion *suspicion, struct arena *arena, uint64_t part,
 {
 	struct verdict_trait one = { .part = (uint16_t)part };
 
+	suspicion->has_more |= name.len == 0 ||
+	    suspicion->traits_len == SUSPICION_ROWS_MAX;
 	if (part > ATTACK_NO_PART || attack_trait_of(name, &one.trait) != 0 ||
 	    !str_is_text(detail) || detail.len > ATTACK_DETAIL_MAX ||
 	    suspicion->traits_len == SUSPICION_ROWS_MAX)
@@ -99,6 +101,8 @@ suspicion_judge(const struct suspicion *suspicion,
 		return;
 	verdict->is_suspicious = suspicion->is_suspicious;
 	verdict->traits = suspicion->traits;
+	verdict->has_more_traits = suspicion->has_more ||
+	    suspicion->traits_len > VERDICT_TRAITS_MAX;
 	verdict->traits_len = suspicion->traits_len < VERDICT_TRAITS_MAX ?
 	    suspicion->traits_len : VERDICT_TRAITS_MAX;
 	/* What is left of it without its infected parts is asked again. */

@@ -29,12 +29,14 @@ struct suspicion {
 	bool is_suspicious;
 	struct verdict_trait *traits;	/* SUSPICION_ROWS_MAX, or NULL */
 	size_t traits_len;
+	bool has_more;		/* was odd than is here */
 };
 
 /* DELIVER (mark), JUNK, QUARANTINE or DETONATE, as the configuration has it. */
 enum verdict_action suspicion_action(struct str name);
 
-/* One that scand tells (SCAN_W_TRAIT); true when it is one. */
+/* One that scand tells (SCAN_W_TRAIT); true when it is one. Without a name:
+ * there were more than it tells of. */
 bool suspicion_add(struct suspicion *suspicion, struct arena *arena,
     uint64_t part, struct str name, struct str detail);
 

@@ -32,10 +32,19 @@ test_rows(void **state)
 	assert_false(suspicion_add(&suspicion, arena, 1, STR("script"),
 	    str_make(many, sizeof(many))));
 	assert_int_equal(suspicion.traits_len, 0);
+	assert_false(suspicion.has_more);
 	for (i = 0; i < SUSPICION_ROWS_MAX; i++)
 		add(&suspicion, arena, (unsigned)i, "script");
+	assert_false(suspicion.has_more);
 	assert_false(suspicion_add(&suspicion, arena, 1, STR("script"),
 	    STR("")));
+	assert_true(suspicion.has_more);
+	/* The worker says so. */
+	suspicion = (struct suspicion){ .is_suspicious = true };
+	assert_false(suspicion_add(&suspicion, arena, ATTACK_NO_PART, STR(""),
+	    STR("")));
+	assert_true(suspicion.has_more);
+	assert_int_equal(suspicion.traits_len, 0);
 	arena_free(&arena);
 }
 

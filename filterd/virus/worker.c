@@ -76,6 +76,9 @@ put_report(struct ipc_out *out, const struct report *report)
 	ipc_put_u64(out, report->whole.result);
 	ipc_put_str(out, str_of(report->whole.name));
 	ipc_put_bool(out, attack_is_suspicious(&report->odd));
+	/* A trait without a name: there are more than are told of. */
+	if (report->odd.notes_lost != 0)
+		put_row(out, ATTACK_NO_PART, SCAN_W_TRAIT, "", "");
 	for (i = 0; i < report->parts_len; i++)
 		put_row(out, report->parts[i].part,
 		    report->parts[i].finding.result,

@@ -27,8 +27,8 @@ is_shown(UChar32 c)
 	    !(c >= 0x2066 && c <= 0x2069) && c != 0xfeff;
 }
 
-static void
-copy_detail(char *out, struct str detail)
+void
+attack_clean_detail(struct str detail, char out[ATTACK_DETAIL_MAX + 1])
 {
 	int32_t i = 0, len = (int32_t)(detail.len < 4096 ? detail.len : 4096);
 	const uint8_t *p = (const uint8_t *)detail.p;
@@ -49,13 +49,15 @@ copy_detail(char *out, struct str detail)
 
 static bool
 is_noted(const struct attack_report *report, enum attack_trait trait,
-    uint16_t part)
+    uint16_t part, const char *detail)
 {
 	size_t i;
 
 	for (i = 0; i < report->notes_len; i++)
 		if (report->notes[i].trait == trait &&
-		    report->notes[i].part == part)
+		    report->notes[i].part == part &&
+		    (part != ATTACK_NO_PART ||
+		    strcmp(report->notes[i].detail, detail) == 0))
 			return true;
 	return false;
 }
@@ -66,10 +68,13 @@ attack_note(struct attack_report *report, enum attack_trait trait,
 {
 	uint16_t number = part < ATTACK_NO_PART ? (uint16_t)part :
 	    ATTACK_NO_PART;
+	char cleaned[ATTACK_DETAIL_MAX + 1];
 	struct attack_note *note;
 
 	invariant(trait < ATTACK_TRAIT_COUNT);
-	if (attack_has(report, trait) && is_noted(report, trait, number))
+	attack_clean_detail(detail, cleaned);
+	if (attack_has(report, trait) &&
+	    is_noted(report, trait, number, cleaned))
 		return;
 	report->traits |= UINT64_C(1) << trait;
 	if (report->notes_len == ATTACK_NOTES_MAX) {
@@ -79,7 +84,7 @@ attack_note(struct attack_report *report, enum attack_trait trait,
 	note = &report->notes[report->notes_len++];
 	note->trait = trait;
 	note->part = number;
-	copy_detail(note->detail, detail);
+	memcpy(note->detail, cleaned, sizeof(cleaned));
 }
 
 bool

@@ -46,11 +46,15 @@ struct attack_report {
 #define ATTACK_REPORT_INIT { .traits = 0 }
 
 /* A trait of a part; detail is what shows it (a file name, a host), cleaned
- * and cut here. The same trait of the same part is noted once. */
+ * and cut here. The same trait of the same part is noted once; of the message
+ * itself once for each detail: each may be another link. */
 void attack_note(struct attack_report *report, enum attack_trait trait,
     size_t part, struct str detail);
 
 bool attack_has(const struct attack_report *report, enum attack_trait trait);
+
+/* What a detail becomes: UTF-8 on one line, cut. */
+void attack_clean_detail(struct str detail, char out[ATTACK_DETAIL_MAX + 1]);
 
 /* Weights of all its traits, each once. */
 unsigned attack_weight(const struct attack_report *report);

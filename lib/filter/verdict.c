@@ -13,6 +13,10 @@ enum tag { TAG_ACTION = 1, TAG_REASON = 2, TAG_AUTH = 3, TAG_JUDGED = 4,
 	TAG_VIRUS = 5, TAG_TRAITS = 6, TAG_PARTS = 7, TAG_DETONATION = 8,
 	TAG_HOLDER = 9, TAG_WHEN_CLEAN = 10 };
 
+/* Flags of the traits. */
+#define IS_SUSPICIOUS 0x01u
+#define HAS_MORE 0x02u
+
 /* What the client hears goes by the action: the class of its codes. */
 static const struct {
 	const char *name;
@@ -168,11 +172,14 @@ put_auth(struct buf *out, const struct verdict_auth *auth)
 
 /* By their names, which are stable; as many as fit. */
 static void
-put_traits(struct buf *out, const struct verdict *verdict)
+put_traits(struct buf *out, const struct verdict *verdict, size_t room)
 {
 	size_t at = section_begin(out, TAG_TRAITS), before, i;
+	unsigned flags = verdict->is_suspicious ? IS_SUSPICIOUS : 0;
 
-	buf_add_char(out, verdict->is_suspicious);
+	if (room > VERDICT_TRAITS_OCTETS_MAX)
+		room = VERDICT_TRAITS_OCTETS_MAX;
+	buf_add_char(out, 0);
 	for (i = 0; i < verdict->traits_len && i < VERDICT_TRAITS_MAX; i++) {
 		const struct verdict_trait *trait = &verdict->traits[i];
 
@@ -181,12 +188,15 @@ put_traits(struct buf *out, const struct verdict *verdict)
 		    VERDICT_TEXT_MAX);
 		put_u16(out, trait->part);
 		put_text(out, trait->detail, ATTACK_DETAIL_MAX);
-		if (out->len - at - SECTION_HEAD <=
-		    VERDICT_TRAITS_OCTETS_MAX)
+		if (out->len - at - SECTION_HEAD <= room)
 			continue;
 		buf_truncate(out, before);
 		break;
 	}
+	if (verdict->has_more_traits || i < verdict->traits_len)
+		flags |= HAS_MORE;
+	if (!buf_failed(out))
+		out->p[out->start + at + SECTION_HEAD] = (char)flags;
 	section_end(out, at);
 }
 
@@ -212,12 +222,11 @@ put_detonation(struct buf *out, const struct verdict *verdict)
 	section_end(out, at);
 }
 
-void
-verdict_encode(const struct verdict *verdict, struct buf *out)
+static void
+put_sections(struct buf *out, const struct verdict *verdict)
 {
-	size_t from = out->len, before, at, i;
+	size_t before, at, i;
 
-	invariant(verdict->action < VERDICT_ACTIONS);
 	buf_add_char(out, VERDICT_VERSION);
 	put_action(out, verdict);
 	if (verdict->reason.len != 0) {
@@ -238,18 +247,36 @@ verdict_encode(const struct verdict *verdict, struct buf *out)
 	}
 	if (verdict->when_clean == VERDICT_JUNK)
 		section_end(out, section_begin(out, TAG_WHEN_CLEAN));
-	if (verdict->is_suspicious || verdict->traits_len != 0)
-		put_traits(out, verdict);
 	if (verdict->is_detonated)
 		put_detonation(out, verdict);
+	/* All before it leaves room for some, and all with it fits. */
+	if (verdict->is_suspicious || verdict->traits_len != 0 ||
+	    verdict->has_more_traits)
+		put_traits(out, verdict, VERDICT_OCTETS_MAX - SECTION_HEAD -
+		    out->len);
 	for (i = 0; i < verdict->auth_len && i < VERDICT_AUTH_MAX; i++) {
 		before = out->len;
 		put_auth(out, &verdict->auth[i]);
-		if (out->len - from <= VERDICT_OCTETS_MAX)
+		if (out->len <= VERDICT_OCTETS_MAX)
 			continue;
 		buf_truncate(out, before);
 		break;
 	}
+}
+
+void
+verdict_encode(const struct verdict *verdict, struct buf *out)
+{
+	struct buf sections;
+
+	invariant(verdict->action < VERDICT_ACTIONS);
+	/* With room for what is tried and does not fit. */
+	buf_init(&sections, 2 * VERDICT_OCTETS_MAX);
+	put_sections(&sections, verdict);
+	invariant(!buf_failed(&sections) &&
+	    sections.len <= VERDICT_OCTETS_MAX);
+	buf_add_str(out, buf_str(&sections));
+	buf_fini(&sections);
 }
 
 /* ---- reading ---- */
@@ -427,9 +454,13 @@ static void
 read_traits(struct reader *reader, struct arena *arena,
     struct verdict *verdict)
 {
+	unsigned flags;
+
 	if (reader->rest.len > VERDICT_TRAITS_OCTETS_MAX)
 		reader->has_failed = true;
-	verdict->is_suspicious = get_u8(reader) != 0;
+	flags = get_u8(reader);
+	verdict->is_suspicious = (flags & IS_SUSPICIOUS) != 0;
+	verdict->has_more_traits = (flags & HAS_MORE) != 0;
 	while (!reader->has_failed && reader->rest.len != 0)
 		read_trait(reader, arena, verdict);
 }
@@ -586,7 +617,8 @@ verdict_can_be_opened(const struct verdict *verdict)
 		if (verdict->traits[i].part != ATTACK_NO_PART ||
 		    attack_trait_is_link(verdict->traits[i].trait))
 			return true;
-	return false;
+	/* What was left out may name one. */
+	return verdict->has_more_traits;
 }
 
 static bool

@@ -120,6 +120,7 @@ struct verdict {
 	/* By weight: the last may be left out. */
 	struct verdict_trait *traits;
 	size_t traits_len;
+	bool has_more_traits;	/* some were left out */
 	enum verdict_action when_clean;	/* of DETONATE: DELIVER or JUNK */
 	bool is_detonated;	/* the queue has heard what came of it */
 	enum detonation_result detonation;

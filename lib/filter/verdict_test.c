@@ -65,6 +65,7 @@ assert_same(const struct verdict *a, const struct verdict *b)
 	assert_true(str_eq(a->reason, b->reason));
 	assert_int_equal(a->is_suspicious, b->is_suspicious);
 	assert_int_equal(a->traits_len, b->traits_len);
+	assert_int_equal(a->has_more_traits, b->has_more_traits);
 	for (i = 0; i < a->traits_len; i++) {
 		assert_int_equal(a->traits[i].trait, b->traits[i].trait);
 		assert_int_equal(a->traits[i].part, b->traits[i].part);
@@ -287,6 +288,53 @@ test_full(void **state)
 	arena_free(&arena);
 }
 
+/* All at its longest: what is left out are traits, and it can be read. */
+static void
+test_longest(void **state)
+{
+	struct verdict_trait many[VERDICT_TRAITS_MAX];
+	struct verdict_engine seen[VERDICT_ENGINES_MAX];
+	struct verdict_part bad[VERDICT_PARTS_MAX];
+	struct arena *arena = arena_new(0);
+	static char text[300];
+	struct str longest = { text, sizeof(text) };
+	struct verdict verdict = refused, got;
+	struct buf out;
+	size_t i;
+
+	(void)state;
+	memset(text, 'n', sizeof(text));
+	for (i = 0; i < COUNT_OF(many); i++)
+		many[i] = (struct verdict_trait){ .trait =
+		    (enum attack_trait)i, .part = 1, .detail = longest };
+	for (i = 0; i < COUNT_OF(seen); i++)
+		seen[i] = (struct verdict_engine){ .engine = longest,
+		    .kind = longest, .name = longest };
+	for (i = 0; i < COUNT_OF(bad); i++)
+		bad[i] = (struct verdict_part){ .name = longest };
+	verdict.enhanced = STR("5.100.100");
+	verdict.text = verdict.reason = verdict.virus_name = longest;
+	verdict.holder = VERDICT_H_ADMIN;
+	verdict.traits = many;
+	verdict.traits_len = COUNT_OF(many);
+	verdict.engines = seen;
+	verdict.engines_len = COUNT_OF(seen);
+	verdict.parts = bad;
+	verdict.parts_len = COUNT_OF(bad);
+	buf_init(&out, VERDICT_OCTETS_MAX);
+	verdict_encode(&verdict, &out);
+	assert_false(buf_failed(&out));
+	assert_true(out.len <= VERDICT_OCTETS_MAX);
+	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
+	assert_int_equal(got.engines_len, VERDICT_ENGINES_MAX);
+	assert_int_equal(got.engines[3].name.len, VERDICT_TEXT_MAX);
+	assert_int_equal(got.parts_len, VERDICT_PARTS_MAX);
+	assert_in_range(got.traits_len, 1, 5);
+	assert_true(got.has_more_traits);
+	buf_fini(&out);
+	arena_free(&arena);
+}
+
 /* One line, ended by NUL. */
 static void
 unfold(struct buf *out)
@@ -366,6 +414,7 @@ test_traits(void **state)
 	assert_true(out.len <= VERDICT_TRAITS_OCTETS_MAX + 16);
 	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
 	assert_in_range(got.traits_len, 5, VERDICT_TRAITS_MAX - 1);
+	assert_true(got.is_suspicious && got.has_more_traits);
 	assert_int_equal(got.traits[0].trait, many[0].trait);
 	assert_int_equal(got.traits[0].detail.len, ATTACK_DETAIL_MAX);
 	/* Without details all that the verdict holds are there. */
@@ -375,6 +424,19 @@ test_traits(void **state)
 	verdict_encode(&verdict, &out);
 	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
 	assert_int_equal(got.traits_len, VERDICT_TRAITS_MAX);
+	assert_true(got.has_more_traits);
+	/* As many as there may be, and no more; whoever cut them says so. */
+	verdict.traits_len = VERDICT_TRAITS_MAX;
+	buf_reset(&out);
+	verdict_encode(&verdict, &out);
+	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
+	assert_false(got.has_more_traits);
+	verdict = (struct verdict){ .has_more_traits = true };
+	buf_reset(&out);
+	verdict_encode(&verdict, &out);
+	assert_int_equal(verdict_decode(buf_str(&out), arena, &got, NULL), 0);
+	assert_same(&verdict, &got);
+	assert_true(verdict_can_be_opened(&got));
 	buf_fini(&out);
 	arena_free(&arena);
 }
@@ -458,6 +520,7 @@ main(void)
 		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_holder),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_traits),
 		cmocka_unit_test(test_suspicious),

@@ -198,6 +198,7 @@ act_on_rest(struct message *message, const struct verdict *rest)
 	judged->is_suspicious = rest->is_suspicious;
 	judged->traits = rest->traits;
 	judged->traits_len = rest->traits_len;
+	judged->has_more_traits = rest->has_more_traits;
 	act(message, judged);
 }
 

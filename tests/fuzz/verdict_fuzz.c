@@ -62,6 +62,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    again.virus == verdict.virus &&
 		    again.is_suspicious == verdict.is_suspicious &&
 		    again.traits_len == verdict.traits_len &&
+		    again.has_more_traits == verdict.has_more_traits &&
 		    again.when_clean == verdict.when_clean &&
 		    again.is_detonated == verdict.is_detonated &&
 		    again.detonation == verdict.detonation &&
