@@ -317,6 +317,7 @@ def test_figures(hk):
         figures = hk.cli_json("stats", "show", "--domain", "example.test")[0]["figures"]
         return figures if figures.get("detonated.clean", 0) > 10 else None
     figures = wait_for(known)
+    assert figures["detonated"] > 10 and figures["suspicious"] >= figures["detonated"] and figures["received"] > 10
     assert figures["detonated.malicious"] > 2 and figures["detonated.late"] > 1 and figures["detonated.failed"] > 3
     stage, = [s for s in hk.cli_json("stats", "stages") if s["stage"] == "detonation"]
     assert stage["count"] >= figures["detonated.clean"] and stage["mean_ms"] > 0
