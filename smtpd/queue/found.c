@@ -2,37 +2,23 @@
 #include "smtpd/queue/found.h"
 
 #include "base/log.h"
-#include "base/table.h"
 #include "base/when.h"
 #include "filter/verdict.h"
 #include "ipc/links.h"
+#include "smtpd/queue/found_text.h"
 #include "smtpd/queue/notice.h"
 #include "smtpd/queue/own.h"
+#include "smtpd/queue/told.h"
 
 #define DIRECTORY_DEADLINE_MS 30000
-#define TOLD_EVERY_S 3600
-#define TOLD_MAX 20000U		/* addresses that are remembered */
 #define READERS_MAX 500U	/* of one event */
 #define ADDRESS_ROOM 16U
-#define SHOWN_MAX 5U		/* recipients that a notice lists */
 #define TEXT_MAX 16384
-
-/* Somebody who was told. */
-struct told {
-	int64_t at_s;
-	uint64_t since;		/* found after that and not told */
-};
 
 struct found {
 	const struct deliver_env *env;
 	bool is_told;
-	struct table *told;	/* address -> struct told */
-};
-
-struct reader {
-	struct str address;
-	bool is_admin;
-	uint64_t since;
+	struct told *told;
 };
 
 /* One event on its way to its readers. */
@@ -40,7 +26,7 @@ struct telling {
 	struct found *found;
 	struct arena *arena;
 	struct found_event event;
-	struct reader readers[READERS_MAX];
+	struct found_reader readers[READERS_MAX];
 	size_t readers_len;
 	size_t left;		/* notices under way, and who starts them */
 };
@@ -48,47 +34,9 @@ struct telling {
 /* ---- who ---- */
 
 static void
-forget_old(struct found *found, int64_t now_s)
-{
-	struct told *told;
-	struct str key;
-	size_t cursor = 0;
-
-	while ((told = table_next(found->told, &cursor, &key)) != NULL)
-		if (told->at_s + TOLD_EVERY_S <= now_s)
-			free(table_del(found->told, key));
-}
-
-/* False: not so soon again. */
-static bool
-is_due(struct found *found, struct str address, uint64_t *since_r)
-{
-	struct told *told = table_get(found->told, address);
-	int64_t now_s = when_wall_s();
-
-	*since_r = 0;
-	if (told != NULL && told->at_s + TOLD_EVERY_S > now_s) {
-		told->since++;
-		return false;
-	}
-	if (told == NULL) {
-		if (table_count(found->told) >= TOLD_MAX)
-			forget_old(found, now_s);
-		if (table_count(found->told) >= TOLD_MAX)
-			return false;
-		told = calloc(1, sizeof(*told));
-		invariant(told != NULL);
-		table_put(found->told, address, told);
-	}
-	*since_r = told->since;
-	*told = (struct told){ .at_s = now_s };
-	return true;
-}
-
-static void
 add_reader(struct telling *telling, struct str address, bool is_admin)
 {
-	struct reader *reader = &telling->readers[telling->readers_len];
+	struct found_reader *reader = &telling->readers[telling->readers_len];
 	size_t i;
 
 	if (telling->readers_len == READERS_MAX || address.len == 0)
@@ -96,7 +44,8 @@ add_reader(struct telling *telling, struct str address, bool is_admin)
 	for (i = 0; i < telling->readers_len; i++)
 		if (str_eq(telling->readers[i].address, address))
 			return;
-	if (!is_due(telling->found, address, &reader->since))
+	if (!told_is_due(telling->found->told, address, when_wall_s(),
+	    &reader->since))
 		return;
 	reader->address = arena_str(telling->arena, address);
 	reader->is_admin = is_admin;
@@ -132,100 +81,6 @@ add_readers(struct telling *telling)
 	}
 }
 
-/* ---- what ---- */
-
-struct wording {
-	const char *subject;
-	const char *what;
-};
-
-static const struct wording japanese[QUEUE_V_KINDS] = {
-	[QUEUE_V_REFUSED] = { "ウイルスを検出し、メールの受信を拒否しました",
-	    "次の受信メールからウイルスを検出したため、受信を拒否しました。" },
-	[QUEUE_V_QUARANTINED] = { "ウイルスを検出し、メールを隔離しました",
-	    "次の受信メールからウイルスを検出したため、隔離しました。\r\n"
-	    "元のメールは管理者の隔離領域に保管されています。" },
-	[QUEUE_V_REPLACED] = { "ウイルスを検出し、添付ファイルを取り除きました",
-	    "次の受信メールの添付ファイルからウイルスを検出したため、"
-	    "取り除いて配信しました。\r\n"
-	    "元のメールは管理者の隔離領域に保管されています。" },
-	[QUEUE_V_OUT] = { "ウイルスを検出し、メールの送信を拒否しました",
-	    "次の送信メールからウイルスを検出したため、送信を拒否しました。\r\n"
-	    "送信した覚えがない場合は、パスワードの変更と端末の検査をお願いします。"
-	    },
-};
-
-static const struct wording english[QUEUE_V_KINDS] = {
-	[QUEUE_V_REFUSED] = { "An infected message was refused",
-	    "This incoming message was refused, because it is infected with\r\n"
-	    "malicious software." },
-	[QUEUE_V_QUARANTINED] = { "An infected message was quarantined",
-	    "This incoming message is infected with malicious software.\r\n"
-	    "It is kept in the quarantine of the administrator." },
-	[QUEUE_V_REPLACED] = { "An infected attachment was removed",
-	    "An attachment of this incoming message was infected with "
-	    "malicious\r\nsoftware. The message was delivered without it. "
-	    "As it came it is kept in\r\nthe quarantine of the "
-	    "administrator." },
-	[QUEUE_V_OUT] = { "An infected message was not sent",
-	    "This outgoing message was refused, because it is infected with\r\n"
-	    "malicious software. If you did not send it, change the password "
-	    "and have\r\nthe computer checked." },
-};
-
-/* Names of the lines under the text. */
-struct labels {
-	const char *sender, *recipient, *found;
-};
-
-static const struct labels labels_ja = { "差出人", "宛先", "検出名" };
-static const struct labels labels_en = { "Sender", "Recipient", "Found" };
-
-static void
-put_recipients(const struct found_event *event, const struct reader *reader,
-    const struct labels *labels, struct buf *text)
-{
-	size_t i, shown = 0;
-
-	for (i = 0; i < event->recipients_len && shown < SHOWN_MAX; i++) {
-		/* Of the others nobody knows whether they are secret (Bcc). */
-		if (!reader->is_admin && event->kind != QUEUE_V_OUT &&
-		    !str_eq(event->recipients[i], reader->address))
-			continue;
-		buf_addf(text, "  %s: %.*s\r\n", labels->recipient,
-		    STR_FMT(event->recipients[i]));
-		shown++;
-	}
-	if (shown == SHOWN_MAX && event->recipients_len > shown)
-		buf_addf(text, "  %s: (+%zu)\r\n", labels->recipient,
-		    event->recipients_len - shown);
-}
-
-static void
-put_text(const struct telling *telling, const struct reader *reader,
-    bool is_japanese, struct buf *text)
-{
-	const struct found_event *event = &telling->event;
-	const struct labels *labels = is_japanese ? &labels_ja : &labels_en;
-	const struct wording *wording = is_japanese ?
-	    &japanese[event->kind] : &english[event->kind];
-
-	buf_addf(text, "%s\r\n\r\n", wording->what);
-	buf_addf(text, "  %s: <%.*s>\r\n", labels->sender,
-	    STR_FMT(event->sender));
-	put_recipients(event, reader, labels, text);
-	buf_addf(text, "  %s: %.*s\r\n", labels->found, STR_FMT(event->name));
-	if (reader->since == 0)
-		return;
-	if (is_japanese)
-		buf_addf(text, "\r\n前回の通知以降、ほかに %llu "
-		    "通から検出されています。\r\n",
-		    (unsigned long long)reader->since);
-	else
-		buf_addf(text, "\r\n%llu more were found since the last "
-		    "notice.\r\n", (unsigned long long)reader->since);
-}
-
 /* ---- tell ---- */
 
 static void
@@ -248,7 +103,7 @@ on_queued(void *ctx, uint64_t id, const char *failure)
 }
 
 static void
-tell(struct telling *telling, const struct reader *reader,
+tell(struct telling *telling, const struct found_reader *reader,
     struct str language)
 {
 	bool is_japanese = str_begins(language, STR("ja"));
@@ -259,9 +114,8 @@ tell(struct telling *telling, const struct reader *reader,
 	telling->left++;
 	buf_init(&mail.text, 2 * TEXT_MAX);
 	notice_put_head(&mail.text, env, reader->address,
-	    str_of(is_japanese ? japanese[telling->event.kind].subject :
-	    english[telling->event.kind].subject));
-	put_text(telling, reader, is_japanese, &mail.text);
+	    str_of(found_subject(telling->event.kind, is_japanese)));
+	found_put_text(&mail.text, &telling->event, reader, is_japanese);
 	own_submit(env, &mail);
 }
 
@@ -277,8 +131,8 @@ on_languages(void *ctx, int code, struct ipc_in *in)
 
 		/* Nobody reads there: a sender elsewhere, no administrator. */
 		if (code == 0 && language.len == 0) {
-			free(table_del(telling->found->told,
-			    telling->readers[i].address));
+			told_forget(telling->found->told,
+			    telling->readers[i].address);
 			continue;
 		}
 		tell(telling, &telling->readers[i], language);
@@ -413,7 +267,7 @@ found_new(const struct deliver_env *env, bool is_told)
 	invariant(found != NULL);
 	found->env = env;
 	found->is_told = is_told;
-	found->told = table_new();
+	found->told = told_new();
 	return found;
 }
 

@@ -19,18 +19,10 @@
 #ifndef QUEUE_FOUND_H
 #define QUEUE_FOUND_H
 
-#include "ipc/values.h"
 #include "smtpd/queue/deliver.h"
+#include "smtpd/queue/found_text.h"
 
 struct found;
-
-struct found_event {
-	enum queue_found kind;
-	struct str sender;		/* of the envelope */
-	struct str name;		/* what was found */
-	const struct str *recipients;
-	size_t recipients_len;
-};
 
 /* is_told: false: nobody is told. */
 struct found *found_new(const struct deliver_env *env, bool is_told);
