@@ -20,6 +20,7 @@ from httpsserver import Authority
 from instance import Instance
 from mailhost import MailHost
 from test_filter import HOST, ZONES, message, pause, signed
+from test_virus import INFECTED
 
 NET, STRANGER = "127.0.81.", "192.0.2.99"
 BUDGET_S = 2
@@ -171,6 +172,20 @@ def test_several_in_one_session(postfix):
             smtp.rset()
     for n in range(5):
         assert "spf=pass" in results(arrived(postfix, f"several-{n}"))
+
+
+@pytest.mark.parametrize("name", ["body", "attachment", "zip-in-zip"])
+def test_infected(hk, postfix, name):
+    """Nothing is taken out of what goes through another MTA: it is refused whole, also with infected attachments."""
+    data = INFECTED[name].replace(b"Subject: ", b"Subject: milter-")
+    judged, deadline = len(hk.events("filter.message.judged")), time.monotonic() + 10
+    code, text = send(postfix, data)
+    assert code == 554 and text.startswith("5.7.1 ") and "Eicar" in text, (code, text)
+    # The log is written beside the dialogue.
+    while len(hk.events("filter.message.judged")) == judged and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "Eicar" in hk.events("filter.message.judged")[-1]["virus"]
+    assert arrived(postfix, f"milter-{name}", 0) is None
 
 
 def test_too_big(postfix):
