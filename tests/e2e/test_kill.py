@@ -14,8 +14,8 @@ from instance import is_asan_note
 from test_roundtrip import imap
 
 USERS = [f"u{n}@example.test" for n in range(5)]
-VICTIMS = ["smtpd", "queued", "quarantined", "blobd", "directoryd", "mboxd", "authd", "dnsd", "fetchd", "filterd", "detonated",
-           "milterd", "relay", "keyd", "imapd", "pop3d", "webmail", "admind"]
+VICTIMS = ["smtpd", "queued", "quarantined", "blobd", "directoryd", "mboxd", "authd", "dnsd", "fetchd", "filterd", "scand",
+           "metricd", "detonated", "milterd", "relay", "keyd", "imapd", "pop3d", "webmail", "admind"]
 
 
 class Load(threading.Thread):
