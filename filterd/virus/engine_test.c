@@ -245,6 +245,27 @@ test_encrypted(void **state)
 		fail_msg("%u %s", finding.result, finding.name);
 }
 
+/* An xz of a few words that wants 4 GB to be opened with: no infection. */
+static void
+test_dictionary(void **state)
+{
+	static const char xz[] =
+	    "\xfd\x37\x7a\x58\x5a\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21"
+	    "\x01\x28\x00\x00\x00\xe6\xa0\x11\xb3\xe0\x01\xf3\x00\x0d\x5d"
+	    "\x00\x34\x19\x49\xee\x8e\xa9\xcf\xaf\x11\x83\x00\x00\x00\x00"
+	    "\x00\x00\x00\x28\x78\x8b\xc8\x00\x01\x25\xf4\x03\x00\x00\x00"
+	    "\x2b\x19\x35\x3b\x3e\x30\x0d\x8b\x02\x00\x00\x00\x00\x01\x59"
+	    "\x5a";
+	struct fixture *f = *state;
+	struct finding finding;
+	int fd = file_of(str_make(xz, sizeof(xz) - 1));
+
+	finding = engine_scan(f->engine, fd, MS);
+	(void)close(fd);
+	if (finding.result != SCAN_LIMIT)
+		fail_msg("%u %s", finding.result, finding.name);
+}
+
 /* Decoded, it is more than is looked at. */
 static void
 test_too_large(void **state)
@@ -275,6 +296,7 @@ main(void)
 		cmocka_unit_test(test_odd),
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_encrypted),
+		cmocka_unit_test(test_dictionary),
 		cmocka_unit_test(test_too_large),
 	};
 
