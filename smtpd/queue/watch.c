@@ -90,6 +90,44 @@ on_written(void *ctx, int code)
 		watch->env.done(watch->env.ctx, id, next_try_s);
 }
 
+/* As it is stored, and what is read from that. */
+static int
+encode(const struct verdict *verdict, struct arena *arena,
+    struct queue_item *item, struct verdict *stored_r, struct err *err)
+{
+	struct buf octets;
+	int rc;
+
+	buf_init(&octets, VERDICT_OCTETS_MAX);
+	verdict_encode(verdict, &octets);
+	item->verdict = arena_str(arena, buf_str(&octets));
+	rc = buf_failed(&octets) ? err_set(err, ERR_LIMIT,
+	    "a verdict that does not fit") : verdict_decode(item->verdict,
+	    arena, stored_r, err);
+	buf_fini(&octets);
+	return rc;
+}
+
+/* One that nobody could read again would wait for ever: what is left of it
+ * is that somebody has to look. */
+static int
+encode_or_keep(const struct verdict *verdict, struct arena *arena,
+    struct queue_item *item, struct verdict *stored_r, struct err *err)
+{
+	struct verdict bare = { .action = VERDICT_QUARANTINE,
+		.holder = VERDICT_H_ADMIN,
+		.reason = STR("a verdict that cannot be stored"),
+		.is_detonated = verdict->is_detonated,
+		.detonation = verdict->detonation };
+	struct err why = ERR_INIT;
+
+	if (encode(verdict, arena, item, stored_r, &why) == 0)
+		return 0;
+	ev_error(NULL, "queue.change.failed", EV_U64(queue_id, item->id),
+	    EV_ERR(&why));
+	return encode(&bare, arena, item, stored_r, err);
+}
+
 /* Its verdict and its trace from now on. What is shown is what is stored:
  * texts of detonated are in bounds then. */
 static int
@@ -97,14 +135,11 @@ write_verdict(struct watch *watch, struct queue_item *item,
     const struct verdict *verdict, struct arena *arena, struct err *err)
 {
 	struct verdict stored;
-	struct buf octets, trace;
+	struct buf trace;
 	int rc;
 
-	buf_init(&octets, VERDICT_OCTETS_MAX);
 	buf_init(&trace, item->trace.len + TRACE_MORE_MAX);
-	verdict_encode(verdict, &octets);
-	item->verdict = arena_str(arena, buf_str(&octets));
-	rc = verdict_decode(item->verdict, arena, &stored, err);
+	rc = encode_or_keep(verdict, arena, item, &stored, err);
 	if (rc == 0) {
 		verdict_put_detonation(&stored, &trace);
 		buf_add_str(&trace, item->trace);
@@ -114,7 +149,6 @@ write_verdict(struct watch *watch, struct queue_item *item,
 		    watch->env.store, item->id, item->verdict, item->trace,
 		    err);
 	}
-	buf_fini(&octets);
 	buf_fini(&trace);
 	return rc;
 }

@@ -27,6 +27,9 @@ static int dir_fd;
 static enum { ANSWER, SILENT, FAIL_ONCE } manner;
 static enum detonation_result result;
 static const char *found;
+static unsigned more_engines;
+static char text[300];
+static const struct str longest = { text, sizeof(text) };
 static struct ipc_req *open_reqs[ITEMS_MAX];
 static size_t open_len, most_open, asked;
 
@@ -37,6 +40,7 @@ static void
 reply(struct ipc_req *req)
 {
 	struct ipc_out *out = ipc_reply_begin(req);
+	unsigned i;
 
 	ipc_put_u64(out, result);
 	ipc_put_str(out, STR("cape"));
@@ -44,6 +48,13 @@ reply(struct ipc_req *req)
 	ipc_put_u64(out, result);
 	ipc_put_u64(out, 42);
 	ipc_put_str(out, str_of(found));
+	for (i = 0; i < more_engines; i++) {
+		ipc_put_str(out, longest);
+		ipc_put_str(out, longest);
+		ipc_put_u64(out, result);
+		ipc_put_u64(out, 42);
+		ipc_put_str(out, longest);
+	}
 	ipc_reply_end(out, -1);
 }
 
@@ -131,19 +142,18 @@ open_all(void)
 	manner = ANSWER;
 	result = DETONATION_CLEAN;
 	found = "";
+	more_engines = 0;
 	open_len = most_open = asked = 0;
 	done = told = 0;
 }
 
 static uint64_t
-add_item(enum verdict_action when_clean)
+add_verdict(const struct verdict *verdict)
 {
 	static struct queue_rcpt rcpts[] = {
 		{ .n = 0, .address = { "a@x.test", 8 } },
 		{ .n = 1, .address = { "b@x.test", 8 } },
 	};
-	struct verdict verdict = { .action = VERDICT_DETONATE,
-		.when_clean = when_clean, .reason = STR("suspicious") };
 	struct queue_item item = { .sender = STR("s@y.test"),
 		.trace = STR("Received: here\r\n"), .sha256 = STR(
 		"0123456789abcdef0123456789abcdef"), .size_octets = 5,
@@ -153,7 +163,7 @@ add_item(enum verdict_action when_clean)
 	int fd;
 
 	buf_init(&octets, VERDICT_OCTETS_MAX);
-	verdict_encode(&verdict, &octets);
+	verdict_encode(verdict, &octets);
 	item.verdict = buf_str(&octets);
 	item.arrived_us = when_wall_us();
 	assert_int_equal(queue_store_reserve(store, &item.id, NULL), 0);
@@ -166,6 +176,15 @@ add_item(enum verdict_action when_clean)
 	watch_item(watch, &item);
 	buf_fini(&octets);
 	return item.id;
+}
+
+static uint64_t
+add_item(enum verdict_action when_clean)
+{
+	struct verdict verdict = { .action = VERDICT_DETONATE,
+		.when_clean = when_clean, .reason = STR("suspicious") };
+
+	return add_verdict(&verdict);
 }
 
 static void
@@ -262,6 +281,43 @@ test_cases(void **state)
 		    (verdict.action == VERDICT_QUARANTINE));
 	}
 	assert_int_equal(told, 2);
+	arena_free(&arena);
+}
+
+/* All is as long as it may be, before it is opened and after. */
+static void
+test_longest(void **state)
+{
+	struct verdict_trait traits[VERDICT_TRAITS_MAX];
+	struct verdict_part parts[VERDICT_PARTS_MAX];
+	struct verdict verdict = { .action = VERDICT_DETONATE,
+		.is_judged = true, .is_scanned = true, .is_suspicious = true,
+		.traits = traits, .traits_len = COUNT_OF(traits),
+		.parts = parts, .parts_len = COUNT_OF(parts) };
+	struct arena *arena = arena_new(0);
+	struct queue_item item;
+	uint64_t id;
+	size_t i;
+
+	(void)state;
+	open_all();
+	memset(text, 'n', sizeof(text));
+	verdict.text = verdict.reason = verdict.virus_name = longest;
+	for (i = 0; i < COUNT_OF(traits); i++)
+		traits[i] = (struct verdict_trait){ .trait =
+		    (enum attack_trait)i, .part = 1, .detail = longest };
+	for (i = 0; i < COUNT_OF(parts); i++)
+		parts[i] = (struct verdict_part){ .name = longest };
+	result = DETONATION_MALICIOUS;
+	more_engines = VERDICT_ENGINES_MAX - 1;
+	id = add_verdict(&verdict);
+	run_until(1);
+	read_back(id, arena, &item, &verdict);
+	assert_int_equal(verdict.action, VERDICT_QUARANTINE);
+	assert_int_equal(verdict.holder, VERDICT_H_ADMIN);
+	assert_int_equal(verdict.engines_len, VERDICT_ENGINES_MAX);
+	assert_int_equal(verdict.parts_len, VERDICT_PARTS_MAX);
+	assert_true(verdict.has_more_traits && !watch_wants(&item));
 	arena_free(&arena);
 }
 
@@ -404,8 +460,8 @@ main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
-		TEST(test_cases), TEST(test_many), TEST(test_lost),
-		TEST(test_late), TEST(test_operator),
+		TEST(test_cases), TEST(test_longest), TEST(test_many),
+		TEST(test_lost), TEST(test_late), TEST(test_operator),
 	};
 
 	log_set_level(LOG_L_ERROR);
