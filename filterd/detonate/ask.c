@@ -129,6 +129,19 @@ seek_file(void *ctx, curl_off_t offset, int origin)
 }
 
 static bool
+add_options(struct ask *ask)
+{
+	struct str options = ask->request.options;
+	curl_mimepart *part;
+
+	if (options.len == 0)
+		return true;
+	part = curl_mime_addpart(ask->mime);
+	return part != NULL && curl_mime_name(part, "options") == 0 &&
+	    curl_mime_data(part, options.p, options.len) == 0;
+}
+
+static bool
 add_file(struct ask *ask)
 {
 	CURL *easy = http_call_easy(ask->call);
@@ -143,7 +156,7 @@ add_file(struct ask *ask)
 	    curl_mime_filename(part, thing->name) == 0 &&
 	    curl_mime_type(part, "application/octet-stream") == 0 &&
 	    curl_mime_data_cb(part, (curl_off_t)thing->size, read_file,
-	    seek_file, NULL, ask) == 0 &&
+	    seek_file, NULL, ask) == 0 && add_options(ask) &&
 	    curl_easy_setopt(easy, CURLOPT_MIMEPOST, ask->mime) == 0;
 }
 

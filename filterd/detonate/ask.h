@@ -24,6 +24,7 @@ struct ask;
 struct ask_request {
 	struct str path;	/* below the engine's base, with its query */
 	struct thing *file;	/* sent as "file" (multipart); NULL: none */
+	struct str options;	/* sent beside the file; empty: none */
 	struct str form;	/* sent as it stands; empty: none */
 	size_t body_max;
 	uint64_t timeout_ms;

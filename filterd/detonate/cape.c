@@ -2,10 +2,11 @@
 /*
  * cape: CAPEv2 by its REST interface, apiv2.
  *
- * submit() looks whether the engine has the file already (by its SHA-256;
- * links by a mark in the task's options) and makes a task only when it has
- * not: an answer that was lost is no second task. verdict() asks for the
- * short views first; the whole report can be long.
+ * submit() looks whether the engine has a task of ours for it already (by
+ * our mark in the task's options, which says the file's SHA-256 and which
+ * kind of name it had) and makes one only when it has not: an answer that
+ * was lost is no second task. verdict() asks for the short views first; the
+ * whole report can be long.
  */
 #include <time.h>
 
@@ -27,6 +28,7 @@ struct engine_call {
 	struct ask *ask;
 	enum step step;
 	struct thing *thing;
+	struct str mark;
 	struct engine_task task;
 	size_t at;			/* of the task's ids */
 	bool is_any_running;
@@ -38,6 +40,25 @@ struct engine_call {
 };
 
 static void ask_step(struct engine_call *call);
+
+/* What tells its tasks from others: of files the octets and the kind of their
+ * name, which says what opens them; links of a day: what stands there may be
+ * another thing tomorrow. It is kept from the search to the task. */
+static struct str
+mark_of(struct engine_call *call)
+{
+	char hash[65], kind[THING_NAME_MAX + 1];
+
+	if (call->mark.len != 0)
+		return call->mark;
+	thing_hash_text(call->thing, hash);
+	thing_kind(call->thing, kind);
+	call->mark = call->thing->is_link ?
+	    arena_printf(call->arena, "hikyaku=%.32s-%lld", hash,
+	    (long long)(when_wall_s() / 86400)) :
+	    arena_printf(call->arena, "hikyaku=%s-%s", hash, kind);
+	return call->mark;
+}
 
 /* ---- the end ---- */
 
@@ -146,7 +167,8 @@ read_body(struct engine_call *call, struct str body)
 
 	switch (call->step) {
 	case FIND:
-		rc = cape_read_found(body, &call->answer.task, &err);
+		rc = cape_read_found(body, mark_of(call), &call->answer.task,
+		    &err);
 		took_found(call, rc, &err);
 		break;
 	case CREATE:
@@ -219,25 +241,21 @@ ask_path(struct engine_call *call, struct str path, size_t body_max,
 	call->ask = ask_new(call->engine, &request, on_answer, call);
 }
 
-/* Links of a day: what stands there may be another thing tomorrow. */
 static struct str
-mark_of(struct engine_call *call)
+bare_mark(struct engine_call *call)
 {
-	char hash[65];
+	struct str mark = mark_of(call);
 
-	thing_hash_text(call->thing, hash);
-	return arena_printf(call->arena, "%.32s-%lld", hash,
-	    (long long)(when_wall_s() / 86400));
+	return str_sub(mark, sizeof("hikyaku=") - 1, mark.len);
 }
 
 static void
 ask_found(struct engine_call *call)
 {
-	struct str mark;
+	struct str mark = bare_mark(call);
 	char hash[65];
 
 	thing_hash_text(call->thing, hash);
-	mark = mark_of(call);
 	ask_path(call, call->thing->is_link ?
 	    arena_printf(call->arena, "/tasks/list/20/?category=url&"
 	    "option=hikyaku%%3D%.*s", STR_FMT(mark)) :
@@ -250,7 +268,8 @@ static struct str
 link_form(struct engine_call *call)
 {
 	const char *p = call->thing->link;
-	struct str mark = mark_of(call), form;
+	struct str mark = bare_mark(call);
+	struct str form;
 	struct buf out;
 
 	buf_init(&out, 3 * THING_LINK_MAX + 200);
@@ -278,6 +297,7 @@ ask_create(struct engine_call *call)
 	} else {
 		request.path = STR("/tasks/create/file/");
 		request.file = call->thing;
+		request.options = mark_of(call);
 	}
 	call->ask = ask_new(call->engine, &request, on_answer, call);
 }

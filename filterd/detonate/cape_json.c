@@ -117,8 +117,28 @@ found_add(struct found *found, size_t len, uint64_t sample, uint64_t id)
 	return len + 1;
 }
 
+/* One of "a=b,c=d". */
+static bool
+has_mark(const json_t *task, struct str mark)
+{
+	const char *options = json_string_value(json_object_get(task,
+	    "options"));
+	struct str rest = str_of(options != NULL ? options : ""), one;
+
+	while (rest.len != 0) {
+		size_t at = str_find(rest, ',');
+
+		one = str_sub(rest, 0, at == STR_NPOS ? rest.len : at);
+		rest = str_sub(rest, one.len + (at != STR_NPOS), rest.len);
+		if (str_eq(str_trim(one), mark))
+			return true;
+	}
+	return false;
+}
+
 int
-cape_read_found(struct str body, struct engine_task *task_r, struct err *err)
+cape_read_found(struct str body, struct str mark,
+    struct engine_task *task_r, struct err *err)
 {
 	struct found found[ENGINE_TASKS_MAX];
 	enum engine_state state;
@@ -134,7 +154,8 @@ cape_read_found(struct str body, struct engine_task *task_r, struct err *err)
 	json_array_foreach(tasks, i, task) {
 		if (i == FOUND_MAX)
 			break;
-		if (!is_id(json_object_get(task, "id")) ||
+		if (!has_mark(task, mark) ||
+		    !is_id(json_object_get(task, "id")) ||
 		    !state_of(json_object_get(task, "status"), &state) ||
 		    state == ENGINE_FAILED || state == ENGINE_LOST)
 			continue;

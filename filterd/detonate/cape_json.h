@@ -24,10 +24,11 @@ int cape_read_created(struct str body, struct engine_task *task_r,
 
 /*
  * GET tasks/search/..., tasks/list/...: data is a list of tasks. Of each
- * sample (each link) the newest that has not failed. ERR_NOTFOUND: none.
+ * sample (each link) the newest that has not failed and has the mark among its
+ * options ("a=b,mark"). ERR_NOTFOUND: none.
  */
-int cape_read_found(struct str body, struct engine_task *task_r,
-    struct err *err);
+int cape_read_found(struct str body, struct str mark,
+    struct engine_task *task_r, struct err *err);
 
 /* GET tasks/status/N/: data is the name of a state. */
 int cape_read_status(struct str body, enum engine_state *state_r,

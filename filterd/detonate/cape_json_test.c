@@ -42,9 +42,11 @@ test_created(void **state)
 			fail_msg("%s", created[i].body);
 }
 
-#define TASK(id, sample, status) \
+#define MARKED(id, sample, status, options) \
 	"{\"id\": " #id ", \"sample_id\": " sample \
-	", \"status\": \"" status "\"}"
+	", \"status\": \"" status "\", \"options\": " options "}"
+#define TASK(id, sample, status) \
+	MARKED(id, sample, status, "\"a=b, hikyaku=m,c\"")
 
 static const struct {
 	const char *body;
@@ -63,6 +65,16 @@ static const struct {
 	{ "{\"data\": [" TASK(1, "1", "failed_reporting") ", "
 	    TASK(2, "1", "recovered") ", " TASK(3, "1", "banned") ", "
 	    TASK(4, "1", "something new") "]}", ERR_NOTFOUND, 0, { 0 } },
+	/* Somebody else's, of another kind of name, of an odd engine. */
+	{ "{\"data\": [" MARKED(1, "1", "reported", "\"\"") ", "
+	    MARKED(2, "1", "reported", "\"hikyaku=ms\"") ", "
+	    MARKED(3, "1", "reported", "\"x-hikyaku=m,,\"") ", "
+	    MARKED(4, "1", "reported", "null") ", "
+	    MARKED(5, "1", "reported", "[\"hikyaku=m\"]") "]}",
+	    ERR_NOTFOUND, 0, { 0 } },
+	{ "{\"data\": [" MARKED(1, "1", "reported", "\"hikyaku=m\"") ", "
+	    MARKED(2, "1", "reported", "\"hikyaku=ms\"") "]}", 0, 1,
+	    { 1 } },
 	{ "{\"data\": [1, null, {\"id\": 5}], \"error\": false}",
 	    ERR_NOTFOUND, 0, { 0 } },
 	{ "{\"data\": [], \"error\": false}", ERR_NOTFOUND, 0, { 0 } },
@@ -80,7 +92,8 @@ test_found(void **state)
 
 	(void)state;
 	for (i = 0; i < COUNT_OF(found); i++)
-		if (cape_read_found(str_of(found[i].body), &task, NULL) !=
+		if (cape_read_found(str_of(found[i].body), STR("hikyaku=m"),
+		    &task, NULL) !=
 		    found[i].want || task.len != found[i].len ||
 		    memcmp(task.ids, found[i].ids, task.len *
 		    sizeof(task.ids[0])) != 0)

@@ -7,6 +7,7 @@
 #define POLL_LAST_MS 15000
 #define AGAIN_LAST_MS 30000
 #define LOST_MAX 5U
+#define KEY_MAX 512U	/* all that is in it is shorter together */
 
 struct probes {
 	struct loop *loop;
@@ -28,7 +29,7 @@ struct probe {
 	unsigned lost;
 	uint64_t poll_ms;
 	uint64_t again_ms;
-	char key[128];
+	char key[KEY_MAX];
 };
 
 /* ---- the end ---- */
@@ -223,11 +224,12 @@ void
 probe_want(struct probes *probes, struct engine *engine, struct thing *thing,
     struct probe_want *want)
 {
-	char hash[65], key[128];
+	char hash[65], kind[THING_NAME_MAX + 1], key[KEY_MAX];
 
 	thing_hash_text(thing, hash);
-	(void)snprintf(key, sizeof(key), "%s/%s/%s", engine->name,
-	    thing->is_link ? "link" : "file", hash);
+	thing_kind(thing, kind);
+	(void)snprintf(key, sizeof(key), "%s/%s/%s/%s", engine->name,
+	    thing->is_link ? "link" : "file", hash, kind);
 	want->probe = table_get(probes->all, str_of(key));
 	if (want->probe == NULL)
 		want->probe = probe_new(probes, engine, thing, key);

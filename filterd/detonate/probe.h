@@ -6,7 +6,7 @@
  * every quarter of a minute; when it is done its verdict is asked for. What
  * the engine cannot do now is tried again, with growing waits, for as long as
  * somebody waits for it. Two messages with the same attachment share one
- * probe.
+ * probe, when its names end alike: an engine opens it by its name.
  *
  * Lifetime.   probe_want() -> done, once, never from inside it, or
  *             probe_forget() before that. A probe that nobody waits for ends.

@@ -508,7 +508,7 @@ add_trait_link(struct looking *looking, const struct url_list *urls,
 		add_link(looking, arena_printf(looking->arena, "http://%.*s/",
 		    STR_FMT(detail)));
 	else if (detail.len + DETAIL_CUT <= ATTACK_DETAIL_MAX &&
-	    memmem(detail.p, detail.len, REPLACED, strlen(REPLACED)) == NULL)
+	    str_find_str(detail, STR(REPLACED)) == STR_NPOS)
 		add_link(looking, detail);
 	else
 		looking->things->is_cut = true;

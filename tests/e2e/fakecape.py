@@ -168,9 +168,11 @@ class FakeCape:
     def create(self, kind, query, request, body):
         if kind == "file":
             head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
-            part, = email.message_from_bytes(head + body, policy=email.policy.HTTP).iter_parts()
-            assert part.get_param("name", header="content-disposition") == "file"
-            data, target, options = part.get_payload(decode=True), part.get_filename(), ""
+            parts = email.message_from_bytes(head + body, policy=email.policy.HTTP).iter_parts()
+            fields = {part.get_param("name", header="content-disposition"): part for part in parts}
+            assert set(fields) == {"file", "options"}
+            data, target = fields["file"].get_payload(decode=True), fields["file"].get_filename()
+            options = fields["options"].get_payload(decode=True).decode()
         else:
             form = urllib.parse.parse_qs(body.decode())
             target, options = form["url"][0], form["options"][0]

@@ -164,7 +164,21 @@ def test_the_same_file_is_opened_once(hk, cape):
     assert len(tasks_of(cape, b"the same file")) == 1
     send_and_wait(hk, message("same-again", ("other.pdf.exe", b"the same file")))
     assert field_of(find(hk, "same-again")).startswith("clean; ")
-    assert len(tasks_of(cape, b"the same file")) == 1
+    task, = tasks_of(cape, b"the same file")
+    assert task["options"] == f"hikyaku={task['sha256']}-exe"
+
+
+def test_the_same_octets_under_another_name(hk, cape):
+    """Another program opens them: what was clean as one kind of file is opened again as another."""
+    send_and_wait(hk, message("as-exe", ("a.pdf.exe", b"two faces")))
+    send_and_wait(hk, message("as-js", ("a.pdf.JS", b"two faces"), ("b.pdf.js", b"two faces")))
+    assert [t["target"] for t in tasks_of(cape, b"two faces")] == ["a.pdf.exe", "a.pdf.JS"]
+    # Nor does a task count that somebody else made of them.
+    task = {**tasks_of(cape, b"two faces")[0], "id": len(cape.tasks) + 1, "options": "procmemdump=1",
+            "sha256": hashlib.sha256(b"by hand").hexdigest()}
+    cape.tasks[task["id"]] = task
+    send_and_wait(hk, message("by-hand", ("a.pdf.exe", b"by hand")))
+    assert len(tasks_of(cape, b"by hand")) == 2
 
 
 def test_links(hk, cape):

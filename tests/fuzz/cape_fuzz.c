@@ -28,7 +28,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct engine_task task;
 
 	check_task(&task, cape_read_created(body, &task, NULL));
-	check_task(&task, cape_read_found(body, &task, NULL));
+	check_task(&task, cape_read_found(body,
+	    STR("hikyaku=m"), &task, NULL));
 	(void)cape_read_status(body, &state, NULL);
 	invariant(state <= ENGINE_LOST);
 	if (cape_read_report(body, &report, NULL) == 0)
