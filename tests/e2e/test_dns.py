@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """dnsd against a real name server with signed, unsigned and broken zones."""
+import base64
 import os
 import signal
 import subprocess
@@ -33,9 +34,38 @@ loop2 IN CNAME loop1
 """
 
 
+TAG, TRAP_KEYS, TRAP_SIGNATURES = 4711, 80, 150
+
+
+def rsa_key():
+    """DNSKEY data of tag TAG whose signatures take milliseconds to verify: the exponent is as long as the modulus."""
+    data = bytearray(b"\x01\x00\x03\x08" + b"\xff" + os.urandom(254) + b"\x01" + b"\xc0" + os.urandom(254) + b"\x01")
+    data[100:102] = b"\0\0"
+    rest = sum(byte if i % 2 else byte << 8 for i, byte in enumerate(data))
+    word = next(n for n in range(1 << 16) if (rest + n + (rest + n >> 16)) & 0xffff == TAG)
+    data[100:102] = word.to_bytes(2, "big")
+    return f"256 3 8 {base64.b64encode(data[4:]).decode()}"
+
+
+class Trapped(DnsServer):
+    """In trap.test any of many signatures could be by any of many keys (CVE-2023-50387); none is."""
+
+    def write_zone(self, zone):
+        name = super().write_zone(zone)
+        if zone == "trap.test":
+            lines = [line for line in (self.dir / name).read_text().splitlines()
+                     if not line.startswith("mx.") or "\tRRSIG\tA " not in line]
+            now = [time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + s)) for s in (86400, -86400)]
+            lines += [f"mx.trap.test. {self.ttl} IN RRSIG A 8 3 {self.ttl} {now[0]} {now[1]} {TAG} trap.test. "
+                      f"{base64.b64encode(os.urandom(256)).decode()}" for _ in range(TRAP_SIGNATURES)]
+            (self.dir / name).write_text("\n".join(lines) + "\n")
+        return name
+
+
 @pytest.fixture(scope="module")
 def dns():
-    with DnsServer({"signed.test": SIGNED, "plain.test": "mx IN A 192.0.2.2\n@ IN MX 5 mx",
+    trap = "\n".join(["mx IN A 192.0.2.8"] + [f"@ IN DNSKEY {rsa_key()}" for _ in range(TRAP_KEYS)])
+    with Trapped({"trap.test": trap,"signed.test": SIGNED, "plain.test": "mx IN A 192.0.2.2\n@ IN MX 5 mx",
                     "broken.test": "mx IN A 192.0.2.3\n@ IN MX 5 mx", "sub.signed.test": "mx IN A 192.0.2.4",
                     "three.test": "mx IN A 192.0.2.5", "costly.test": "mx IN A 192.0.2.6"},
                    insecure=["plain.test"], bogus=["broken.test"], nsec3={"three.test": 5, "costly.test": 2000}) as server:
@@ -114,6 +144,20 @@ def test_nsec3(hk):
     assert (got["rcode"], got["secure"], got["bogus"]) == ("NXDOMAIN", False, False)
     assert time.monotonic() - started < 3
     assert lookup(hk, "mx.costly.test")["secure"]
+
+
+def test_many_keys_of_one_tag(dns, hk):
+    """12,000 pairs of a signature and a key: few are tried, and the next question is answered."""
+    text = (dns.dir / "trap.test.zone.signed").read_text()
+    assert text.count("DNSKEY\t256") == TRAP_KEYS and text.count(f" {TAG} trap.test.") == TRAP_SIGNATURES
+    assert text.count(f"{{id = {TAG} ") == TRAP_KEYS
+    started = time.monotonic()
+    got = lookup(hk, "mx.trap.test")
+    assert (got["rcode"], got["bogus"], got["secure"], got["records"]) == ("SERVFAIL", True, False, [])
+    assert lookup(hk, "www.signed.test", "AAAA")["records"] == ["2001:db8::1"]
+    assert time.monotonic() - started < 5
+    event = [e for e in hk.events("dns.answer.bogus") if e["name"] == "mx.trap.test"][-1]
+    assert "too many RRSIG validations" in event["reason"], event
 
 
 def test_bogus(hk):
