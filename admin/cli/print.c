@@ -62,11 +62,53 @@ print_safe(struct str text, FILE *to)
 	}
 }
 
+/* C1 controls, DEL and what reverses the order of what is shown: a terminal
+ * acts on them. Returns the octets of it, 0: it is something else. */
+static size_t
+acts(struct str text, size_t i, unsigned *code_r)
+{
+	unsigned char a = (unsigned char)text.p[i], b, c;
+
+	if (a == 0x7f) {
+		*code_r = a;
+		return 1;
+	}
+	if (a < 0xc2 || i + 1 == text.len)
+		return 0;
+	b = (unsigned char)text.p[i + 1];
+	if (a == 0xc2 && b < 0xa0) {
+		*code_r = b;
+		return 2;
+	}
+	if (a != 0xe2 || i + 2 >= text.len)
+		return 0;
+	c = (unsigned char)text.p[i + 2];
+	*code_r = 0x2000U | (unsigned)(b & 0x3f) << 6 | (c & 0x3fU);
+	return (*code_r >= 0x200e && *code_r <= 0x200f) ||
+	    (*code_r >= 0x202a && *code_r <= 0x202e) ||
+	    (*code_r >= 0x2066 && *code_r <= 0x2069) ? 3 : 0;
+}
+
+/* They stand in strings only, where JSON may write them as escapes. */
 void
 print_json(const json_t *json)
 {
-	(void)json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	char *dumped = json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	struct str text;
+	unsigned code;
+	size_t i, len;
+
+	invariant(dumped != NULL);
+	text = str_of(dumped);
+	for (i = 0; i < text.len; i += len != 0 ? len : 1) {
+		len = acts(text, i, &code);
+		if (len != 0)
+			(void)printf("\\u%04x", code);
+		else
+			(void)fputc(text.p[i], stdout);
+	}
 	(void)fputc('\n', stdout);
+	free(dumped);
 }
 
 /* ---- values ---- */

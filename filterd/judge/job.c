@@ -295,6 +295,7 @@ ask_scand(struct job *job, uint64_t deadline_ms)
 	ipc_put_u64(out, impl->view.blob_size);
 	ipc_put_u64(out, (impl->envelope.flags & FILTER_F_AUTHENTICATED) !=
 	    0 ? 0 : (uint64_t)SCAN_F_OUTSIDE);
+	ipc_put_str(out, job_client(job));
 	for (i = 0; i < impl->readers_len; i++)
 		ipc_put_str(out, impl->readers[i]);
 	impl->is_scanning = true;

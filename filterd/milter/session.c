@@ -49,7 +49,9 @@ struct message {
 		size_t number;	/* which of that name claims to be ours */
 	} forged[FORGED_MAX];
 	size_t forged_len;
-	bool has_failed;	/* too big, or no room in memory */
+	uint64_t header_octets;
+	bool has_failed;	/* no room in memory */
+	bool is_too_big;	/* or has too much of something: its own fault */
 };
 
 struct session {
@@ -256,8 +258,8 @@ keep(struct session *session, struct str s)
 	struct message *message = &session->message;
 
 	if (s.len > session->milterd->message_max_octets - message->octets)
-		message->has_failed = true;
-	if (message->has_failed)
+		message->is_too_big = true;
+	if (message->has_failed || message->is_too_big)
 		return;
 	message->has_failed = file_write(message->fd, s, NULL) != 0;
 	message->octets += s.len;
@@ -289,7 +291,7 @@ is_forged(struct session *session, const struct milter_command *command)
 	if (field == OURS_RESULTS && !claims_us(session, command->value))
 		return false;
 	if (message->forged_len == FORGED_MAX)
-		message->has_failed = true;
+		message->is_too_big = true;
 	else
 		message->forged[message->forged_len++] = (struct forged){
 		    .field = (enum ours)field,
@@ -315,6 +317,11 @@ keep_lines(struct session *session, struct str value)
 static void
 on_header(struct session *session, const struct milter_command *command)
 {
+	struct message *message = &session->message;
+
+	message->header_octets += command->name.len + command->value.len + 4;
+	if (message->header_octets > HEADER_BLOCK_MAX)
+		message->is_too_big = true;
 	if (is_forged(session, command))
 		return;
 	keep(session, command->name);
@@ -374,6 +381,19 @@ put_fields(struct session *session, const struct verdict *verdict)
 		    STR("X-Spam-Flag"), STR(" YES"));
 }
 
+/* An MTA that cannot hold it must not deliver it. */
+static void
+quarantine(struct session *session, const struct verdict *verdict)
+{
+	if ((session->agreed.actions & MILTER_A_QUARANTINE) == 0) {
+		milter_put_reply(&session->out, 550, STR("5.7.1"),
+		    STR("it would have to be quarantined"));
+		return;
+	}
+	milter_put_quarantine(&session->out, verdict->reason);
+	milter_put_answer(&session->out, MILTER_CONTINUE);
+}
+
 static void
 say_verdict(struct session *session, const struct verdict *verdict)
 {
@@ -393,9 +413,9 @@ say_verdict(struct session *session, const struct verdict *verdict)
 		if (verdict->action == VERDICT_QUARANTINE ||
 		    (verdict->action == VERDICT_DETONATE &&
 		    !session->milterd->delivers_unopened))
-			milter_put_quarantine(&session->out,
-			    verdict->reason);
-		milter_put_answer(&session->out, MILTER_CONTINUE);
+			quarantine(session, verdict);
+		else
+			milter_put_answer(&session->out, MILTER_CONTINUE);
 		break;
 	}
 	flush(session);
@@ -494,11 +514,20 @@ static void
 on_eob(struct session *session, const struct milter_command *command)
 {
 	keep(session, command->text);
-	if (!session->message.has_failed) {
+	if (session->message.is_too_big) {
+		/* Not our failure: nobody decides to go unfiltered. */
+		ev_info(session->ev, "milter.message.refused",
+		    EV_CSTR(reason, "too big"),
+		    EV_STR(sender, session->message.sender));
+		milter_put_reply(&session->out, 552, STR("5.3.4"),
+		    STR("message or header too big"));
+		flush(session);
+	} else if (!session->message.has_failed) {
 		judge(session);
 		return;
+	} else {
+		unjudged(session, "there is no memory for it");
 	}
-	unjudged(session, "it is too big, or there is no memory for it");
 	message_end(session);
 }
 

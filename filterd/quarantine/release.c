@@ -226,9 +226,14 @@ harm_of(const struct release *release, const struct verdict *now)
 	if (now->is_scanned && (now->virus == SCAN_INFECTED ||
 	    now->virus == SCAN_CRASHED))
 		return verdict_scan_words(now->virus, now->virus_name, arena);
+	if (verdict_decode(release->entry.verdict, arena, &then, NULL) != 0)
+		return STR("");
+	/* Nobody has looked again: what was found holds. */
+	if (!now->is_scanned && then.is_scanned &&
+	    (then.virus == SCAN_INFECTED || then.virus == SCAN_CRASHED))
+		return verdict_scan_words(then.virus, then.virus_name, arena);
 	/* Nobody opens it again; what an engine has seen holds. */
-	if (verdict_decode(release->entry.verdict, arena, &then, NULL) != 0 ||
-	    !then.is_detonated || then.detonation != DETONATION_MALICIOUS)
+	if (!then.is_detonated || then.detonation != DETONATION_MALICIOUS)
 		return STR("");
 	for (i = 0; i < then.engines_len; i++)
 		if (then.engines[i].result == DETONATION_MALICIOUS &&

@@ -55,7 +55,7 @@ static const char *const statements[STATEMENTS] = {
 	[HOLDER_EMPTY] = "DELETE FROM holder WHERE owner = ?2 AND "
 	    "entries <= 0",
 	[HOLDER_GET] = "SELECT entries, octets FROM holder WHERE owner = ?2",
-	[HOLDER_LARGEST] = "SELECT owner FROM holder WHERE entries > 1 "
+	[HOLDER_LARGEST] = "SELECT owner FROM holder WHERE entries > 0 "
 	    "ORDER BY octets DESC LIMIT 1",
 	[HOLDER_SUM] = "SELECT COALESCE(SUM(entries), 0), "
 	    "COALESCE(SUM(octets), 0) FROM holder",

@@ -33,6 +33,7 @@ struct pool_job {
 	uint64_t flags;
 	uint64_t deadline_ms;
 	unsigned tries;
+	struct str client;		/* a stranger's address; or empty */
 	struct arena *arena;		/* its readers' domains */
 	struct str readers[READERS_MAX];
 	size_t readers_len;
@@ -450,6 +451,32 @@ worker_in(struct pool *pool, enum worker_state state)
 }
 
 /* Give out what waits; make workers for the rest. */
+static bool
+is_at_work_for(const struct pool *pool, struct str client)
+{
+	unsigned i;
+
+	for (i = 0; i <= pool->settings.workers; i++)
+		if (pool->workers[i].job != NULL &&
+		    str_eq(pool->workers[i].job->client, client))
+			return true;
+	return false;
+}
+
+/* The first, but others before a stranger who has a worker already: so that
+ * one who sends what takes long keeps nobody from the workers. */
+static struct pool_job *
+next_job(struct pool *pool)
+{
+	struct pool_job *job, *tmp;
+
+	list_each(job, tmp, &pool->waiting, struct pool_job, node)
+		if (job->client.len == 0 ||
+		    !is_at_work_for(pool, job->client))
+			return job;
+	return list_entry(pool->waiting.next, struct pool_job, node);
+}
+
 static void
 pump(struct pool *pool)
 {
@@ -458,8 +485,7 @@ pump(struct pool *pool)
 	expire(pool);
 	while (!list_is_empty(&pool->waiting) &&
 	    (worker = worker_in(pool, W_IDLE)) != NULL)
-		worker_give(worker, list_entry(pool->waiting.next,
-		    struct pool_job, node));
+		worker_give(worker, next_job(pool));
 	if (pool->current == NULL ||
 	    (worker = worker_in(pool, W_NONE)) == NULL)
 		return;
@@ -657,6 +683,7 @@ pool_scan(struct pool *pool, struct ipc_req *req, struct ipc_in *in)
 	job->size = ipc_get_u64(in);
 	job->flags = ipc_get_u64(in);
 	job->arena = arena_new(0);
+	job->client = arena_str(job->arena, ipc_get_str(in));
 	while (ipc_more(in) && job->readers_len < READERS_MAX)
 		job->readers[job->readers_len++] = arena_str(job->arena,
 		    ipc_get_str(in));

@@ -386,6 +386,7 @@ ask(struct answer *answer, char what, uint64_t ms)
 	ipc_put_u64(out, when_mono_ms() + ms);
 	ipc_put_u64(out, 1);
 	ipc_put_u64(out, SCAN_F_OUTSIDE);
+	ipc_put_str(out, STR(""));
 	ipc_put_str(out, STR("reader.test"));
 	(void)ipc_call(out, fd, 2 * WAIT_MS, on_answer, answer);
 	(void)close(fd);

@@ -114,15 +114,23 @@ say(struct message *message, const struct verdict *verdict)
 	message_answer(message, verdict->code, enhanced, text);
 }
 
+/* For the figures. */
+static void
+known(struct message *message, const struct verdict *verdict)
+{
+	struct verdict *copy = arena_new_of(message->session->tx.arena,
+	    struct verdict);
+
+	*copy = *verdict;
+	message->known = copy;
+}
+
 static void
 act(struct message *message, const struct verdict *verdict)
 {
 	struct session *session = message->session;
-	struct verdict *known = arena_new_of(session->tx.arena,
-	    struct verdict);
 
-	*known = *verdict;
-	message->known = known;
+	known(message, verdict);
 	switch (courses[verdict->action]) {
 	case GO_ON:
 		keep(message, verdict);
@@ -181,6 +189,24 @@ keep_original(struct message *message, struct str reason)
 	act(message, judged);
 }
 
+/* What nobody could open in what is left says so as well. */
+static void
+mark_rest(struct message *message, const struct verdict *rest)
+{
+	struct verdict mark = { .action = VERDICT_DELIVER,
+		.is_scanned = rest->is_scanned, .virus = rest->virus,
+		.virus_name = rest->virus_name };
+	struct buf buf;
+
+	buf_init(&buf, FIELDS_MAX);
+	verdict_put_fields(&mark, message->session->ingress->hostname, &buf);
+	if (!buf_failed(&buf))
+		message->fields = arena_printf(message->session->tx.arena,
+		    "%.*s%.*s", STR_FMT(message->fields), (int)buf.len,
+		    buf_str(&buf).p);
+	buf_fini(&buf);
+}
+
 /* What is odd is odd about what is left; who sent it was said before. */
 static void
 act_on_rest(struct message *message, const struct verdict *rest)
@@ -199,10 +225,21 @@ act_on_rest(struct message *message, const struct verdict *rest)
 	judged->traits = rest->traits;
 	judged->traits_len = rest->traits_len;
 	judged->has_more_traits = rest->has_more_traits;
-	act(message, judged);
+	known(message, judged);
+	keep(message, judged);
+	mark_rest(message, rest);
+	message_filter(message);
 }
 
-/* An infected message is never accepted unfiltered. */
+/* What was looked at once is never accepted without a second look. */
+static void
+unjudged_later(struct message *message, const struct err *err)
+{
+	ev_warn(message->session->ev, "smtp.message.unjudged", EV_ERR(err));
+	message_answer(message, 451, "4.7.1",
+	    "it cannot be judged now, try again later");
+}
+
 static void
 on_judged_again(void *ctx, int code, struct ipc_in *in)
 {
@@ -213,10 +250,7 @@ on_judged_again(void *ctx, int code, struct ipc_in *in)
 	if (!message_answered(message))
 		return;
 	if (!take_verdict(message, code, in, &verdict, &err)) {
-		ev_warn(message->session->ev, "smtp.message.unjudged",
-		    EV_ERR(&err));
-		message_answer(message, 451, "4.7.1",
-		    "it cannot be judged now, try again later");
+		unjudged_later(message, &err);
 	} else if (courses[verdict.action] != GO_ON) {
 		act(message, &verdict);
 	} else if (verdict.action == VERDICT_QUARANTINE) {
@@ -227,6 +261,42 @@ on_judged_again(void *ctx, int code, struct ipc_in *in)
 		/* Its parts stay, so this cannot be. */
 		keep_original(message, STR("infected"));
 	}
+}
+
+/* ---- after mail filters ---- */
+
+/* A filter may have opened what was closed to us. */
+static void
+on_judged_edited(void *ctx, int code, struct ipc_in *in)
+{
+	struct message *message = ctx;
+	struct err err = ERR_INIT;
+	struct verdict verdict, merged = { .action = VERDICT_DELIVER };
+
+	if (!message_answered(message))
+		return;
+	if (!take_verdict(message, code, in, &verdict, &err)) {
+		unjudged_later(message, &err);
+		return;
+	}
+	if (courses[verdict.action] != GO_ON) {
+		act(message, &verdict);
+		return;
+	}
+	if (verdict.action == VERDICT_QUARANTINE) {
+		if (message->known != NULL)
+			merged = *message->known;
+		merged.action = VERDICT_QUARANTINE;
+		merged.holder = verdict.holder;
+		merged.reason = verdict.reason;
+		merged.is_scanned = verdict.is_scanned;
+		merged.virus = verdict.virus;
+		merged.virus_name = verdict.virus_name;
+		merged.parts_len = 0;
+		known(message, &merged);
+		keep(message, &merged);
+	}
+	message_submit(message);
 }
 
 static uint64_t
@@ -291,4 +361,11 @@ message_judge_again(struct message *message)
 {
 	ask(message, FILTER_F_CONTENT_ONLY | FILTER_F_WHOLE,
 	    on_judged_again);
+}
+
+void
+message_judge_edited(struct message *message)
+{
+	ask(message, FILTER_F_CONTENT_ONLY | FILTER_F_WHOLE,
+	    on_judged_edited);
 }

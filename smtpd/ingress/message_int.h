@@ -36,6 +36,7 @@ struct message {
 	struct sealed original;	/* of which infected parts were taken out */
 	struct verdict *judged;		/* the first verdict on the original */
 	const struct verdict *known;	/* the last verdict; NULL: none */
+	bool is_edited;		/* inside, by a mail filter */
 	uint64_t stage_ms;		/* when the stage under way began */
 	struct str verdict;	/* as filterd said it; empty: nothing */
 	struct str front;	/* fields that mail filters put on top */
@@ -71,6 +72,10 @@ void message_judge(struct message *message);
 /* judge.c: infected parts are out of it, or cannot be: what is to be done
  * with what it is now? */
 void message_judge_again(struct message *message);
+
+/* judge.c: a mail filter has edited it: is it still harmless? Goes on with
+ * message_submit(), or answers. */
+void message_judge_edited(struct message *message);
 
 /* replace.c: notices in place of the parts that message->judged names; then
  * message_judge_again(). */

@@ -291,6 +291,7 @@ on_rewritten(void *ctx, int code)
 		return;
 	}
 	milters->message->front = STR("");
+	milters->message->is_edited = true;
 	turn_next(milters);
 }
 

@@ -297,7 +297,10 @@ on_filtered(void *ctx, const struct milters_result *result)
 	} else {
 		if (milters_quarantine(milters).len != 0)
 			hold(message, milters_quarantine(milters));
-		message_submit(message);
+		if (message->is_edited && session->ingress->has_filter)
+			message_judge_edited(message);
+		else
+			message_submit(message);
 	}
 }
 

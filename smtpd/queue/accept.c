@@ -23,6 +23,7 @@ struct pending {
 
 struct acceptor {
 	const struct accept_env *env;
+	bool may_key;
 	struct table *pending;	/* tx -> struct pending */
 };
 
@@ -287,6 +288,8 @@ accept_submit(struct acceptor *acceptor, struct ipc_req *req,
 	sub->arena = pending->arena;
 	sub->blob_fd = ipc_take_fd(in);
 	take_envelope(sub, in);
+	if (!acceptor->may_key)
+		sub->key = STR("");
 	want = ipc_get_u64(in);
 	add_rcpts(pending, in);
 	sub->item.rcpts = pending->rcpts;
@@ -307,12 +310,13 @@ accept_submit(struct acceptor *acceptor, struct ipc_req *req,
 /* ---- life ---- */
 
 struct acceptor *
-acceptor_new(const struct accept_env *env)
+acceptor_new(const struct accept_env *env, bool may_key)
 {
 	struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
 
 	invariant(acceptor != NULL);
 	acceptor->env = env;
+	acceptor->may_key = may_key;
 	acceptor->pending = table_new();
 	return acceptor;
 }

@@ -26,7 +26,8 @@ struct accept_env {
 	bool is_stopping;
 };
 
-struct acceptor *acceptor_new(const struct accept_env *env);
+/* may_key: the client may submit again under a key. */
+struct acceptor *acceptor_new(const struct accept_env *env, bool may_key);
 void acceptor_free(struct acceptor **acceptor);
 
 /* The three frames of the queue table. */

@@ -32,7 +32,7 @@ is_late(const struct work *work, const struct queue_rcpt *rcpt)
 {
 	uint64_t age_s = (when_wall_us() - work->item.arrived_us) / 1000000;
 
-	return rcpt->state == RCPT_DEFERRED && !rcpt->is_delay_told &&
+	return !work->is_quarantined && rcpt->state == RCPT_DEFERRED && !rcpt->is_delay_told &&
 	    work->env->delay_warning_s != 0 &&
 	    age_s >= work->env->delay_warning_s;
 }
@@ -42,6 +42,9 @@ static bool
 is_due(const struct work *work, const struct queue_rcpt *rcpt,
     enum dsn_action *action_r)
 {
+	/* Of a forged sender, most likely. */
+	if (work->is_quarantined)
+		return false;
 	switch (rcpt->state) {
 	case RCPT_FAILED:
 		*action_r = DSN_FAILED;

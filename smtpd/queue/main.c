@@ -107,7 +107,8 @@ came(struct child *child, struct str peer, int fd)
 
 	invariant(client != NULL);
 	client->queued = queued;
-	client->acceptor = acceptor_new(&queued->accept);
+	client->acceptor = acceptor_new(&queued->accept,
+	    str_eq(peer, STR("quarantined")));
 	link = ipc_serve(child->loop, &ipc_queue, fd, peer, handlers, client,
 	    on_client_gone);
 	ipc_link_allow(link, str_eq(peer, STR("admind")) ?

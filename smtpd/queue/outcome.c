@@ -135,7 +135,9 @@ outcome_deferred(struct work *work, size_t i, const struct outcome *why)
 {
 	struct outcome expired = *why;
 
-	if (delay_ms(work) / 1000 <= work->env->lifetime_s) {
+	/* What waits for the quarantine is nobody's to hear of, and stays. */
+	if (work->is_quarantined ||
+	    delay_ms(work) / 1000 <= work->env->lifetime_s) {
 		tried(work, &work->item.rcpts[i], RCPT_DEFERRED, why);
 		return;
 	}

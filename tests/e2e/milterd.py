@@ -108,6 +108,8 @@ class Filter(Milter.Base):
         elif word == "body":
             self.replacebody("a new\nbody\n")
             self.replacebody("in two pieces\r\n")
+        elif word == "virus":
+            self.replacebody("X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-" + "ANTIVIRUS-TEST-FILE!$H+H*\r\n")
         elif word == "big":
             for _ in range(40):
                 self.replacebody("y" * 998 + "\r\n" + "z" * 49000 + "\r\n")

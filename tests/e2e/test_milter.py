@@ -324,6 +324,12 @@ def test_new_body(hk, do, want):
     assert msg.get_payload() == want and msg["X-Added"] and msg["X-Do"] == f"{do} add"
 
 
+def test_an_edit_is_looked_at(hk):
+    """A filter opens what was closed: what it leaves is scanned once more."""
+    code, text = send(hk, message("opened", "virus"))
+    assert code == 554 and "Eicar" in text, (code, text)
+
+
 def test_envelope_edits(hk):
     assert send(hk, message("more-recipients", "rcpt from"))[0] == 250
     for user in ("alice@example.test", "bob@example.test"):

@@ -190,7 +190,7 @@ def test_infected(hk, postfix, name):
 
 def test_too_big(postfix):
     code, _ = send(postfix, message("too-big", text="x" * 76 + "\r\n" + ("y" * 76 + "\r\n") * 20000))
-    assert code == 451
+    assert code == 552
 
 
 def test_stopped_filter(hk, postfix):
