@@ -504,14 +504,17 @@ add_trait_link(struct looking *looking, const struct url_list *urls,
 	if (add_urls(looking, urls, detail, is_said) ||
 	    add_urls(looking, urls, detail, is_meant))
 		return;
-	if (is_host(detail))
+	if (is_host(detail)) {
+		/* Of one in a file: where on that host it leads is unknown. */
+		looking->things->is_cut = true;
 		add_link(looking, arena_printf(looking->arena, "http://%.*s/",
 		    STR_FMT(detail)));
-	else if (detail.len + DETAIL_CUT <= ATTACK_DETAIL_MAX &&
-	    str_find_str(detail, STR(REPLACED)) == STR_NPOS)
+	} else if (detail.len + DETAIL_CUT <= ATTACK_DETAIL_MAX &&
+	    str_find_str(detail, STR(REPLACED)) == STR_NPOS) {
 		add_link(looking, detail);
-	else
+	} else {
 		looking->things->is_cut = true;
+	}
 }
 
 static void

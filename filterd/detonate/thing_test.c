@@ -172,6 +172,16 @@ test_traits(void **state)
 	    PART("application/y", "b.pdf.exe", "two") END, &verdict,
 	    &things);
 	assert_int_equal(things.len, 5);
+	/* For the host that only a file could lead to. */
+	assert_true(things.is_cut);
+	things_fini(&things);
+	verdict.traits_len = 3;
+	look(HEAD "--b\r\nContent-Type: text/plain\r\n\r\n"
+	    "http://0x7f.1/long https://examp1e.test/login\r\n"
+	    PART("application/y", "b.pdf.exe", "two")
+	    PART("application/y", "c.pdf.exe", "three") END, &verdict,
+	    &things);
+	assert_int_equal(things.len, 4);
 	assert_false(things.is_cut);
 	things_fini(&things);
 }
