@@ -351,6 +351,8 @@ static const struct greeting {
 	{ "imap", { "", 0 }, { "* ", 2 } },
 	{ "pop3", { "", 0 }, { "+OK", 3 } },
 	{ "web", { "HEAD / HTTP/1.0\r\n\r\n", 19 }, { "HTTP/1.1 ", 9 } },
+	{ "metrics", { "HEAD /healthz HTTP/1.0\r\n\r\n", 26 },
+	    { "HTTP/1.1 200", 12 } },
 	/* Negotiation (proto/milter.h). */
 	{ "milter", { "\0\0\0\15O\0\0\0\6\0\0\0\1\0\0\0\0", 17 },
 	    { "\0\0\0\15O", 5 } },
