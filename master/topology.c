@@ -42,6 +42,7 @@ const struct program_link program_links[] = {
 	{ "smtpd", "filterd", "filter" },
 	{ "smtpd", "metricd", "metric" },
 	{ "filterd", "metricd", "metric" },
+	{ "milterd", "metricd", "metric" },
 	{ "scand", "metricd", "metric" },
 	{ "queued", "metricd", "metric" },
 	{ "quarantined", "metricd", "metric" },

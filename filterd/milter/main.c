@@ -50,6 +50,8 @@ start(struct child *child, struct err *err)
 
 	milterd->child = child;
 	list_init(&milterd->sessions);
+	milterd->figures = figures_new(child->loop, child_link(child,
+	    "metricd"));
 	read_config(milterd);
 	return front_start(&milterd->front, child, "sessions_milterd",
 	    on_accept, milterd, err);
@@ -71,6 +73,7 @@ stop(struct child *child)
 
 	milterd->is_stopping = true;
 	front_close(&milterd->front);
+	figures_flush(milterd->figures);
 	if (list_is_empty(&milterd->sessions))
 		child_exit(child);
 	sessions_stop(milterd);
@@ -81,6 +84,7 @@ main(int argc, char **argv)
 {
 	static const struct child_call calls[] = {
 		{ .server = "filterd", .proto = &ipc_filter },
+		{ .server = "metricd", .proto = &ipc_metric },
 		{ .server = NULL },
 	};
 	static const struct child_spec spec = {

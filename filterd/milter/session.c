@@ -7,8 +7,9 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/table.h"
 #include "base/when.h"
-#include "filter/verdict.h"
+#include "filter/counts.h"
 #include "mail/address.h"
 #include "mail/header.h"
 #include "mailauth/authres.h"
@@ -381,11 +382,87 @@ put_fields(struct session *session, const struct verdict *verdict)
 		    STR("X-Spam-Flag"), STR(" YES"));
 }
 
+static bool
+can_hold(const struct session *session)
+{
+	return (session->agreed.actions & MILTER_A_QUARANTINE) != 0;
+}
+
+/* ---- figures ---- */
+
+/* A client without an address, or on the MTA's own host, is no stranger. */
+static bool
+is_own(const struct session *session)
+{
+	struct netaddr addr;
+
+	return netaddr_parse(str_of(session->client), &addr, NULL) != 0 ||
+	    netaddr_is_loopback(&addr);
+}
+
+/* Each of the recipients' domains once. */
+static void
+count_domains(const struct session *session, unsigned code,
+    const struct verdict *verdict)
+{
+	struct str rest = buf_str(&session->message.rcpts), domain;
+	struct table *seen = table_new();
+	static char is_there;
+
+	while (rest.p != NULL && rest.len != 0) {
+		domain = counts_domain(str_cut(rest, '\0', &rest));
+		if (domain.p == NULL || table_get(seen, domain) != NULL)
+			continue;
+		table_put(seen, domain, &is_there);
+		counts_add(session->milterd->figures, domain, false, code,
+		    verdict);
+	}
+	table_free(&seen);
+}
+
+/* As smtpd does: what goes out is its sender's domain's, or any domain of the
+ * world would have figures here. */
+static void
+count_message(const struct session *session, unsigned code,
+    const struct verdict *verdict)
+{
+	struct figures *figures = session->milterd->figures;
+	bool is_out = session->is_authenticated || is_own(session);
+	struct str domain = counts_domain(session->message.sender);
+
+	counts_add(figures, STR(""), is_out, code, verdict);
+	if (!is_out)
+		count_domains(session, code, verdict);
+	else if (domain.p != NULL)
+		counts_add(figures, domain, true, code, verdict);
+}
+
+static void
+count_verdict(const struct session *session, const struct verdict *verdict)
+{
+	struct verdict counted = *verdict;
+	unsigned code = 250;
+
+	if (verdict->action == VERDICT_DETONATE)
+		counted.action = session->milterd->delivers_unopened ?
+		    verdict->when_clean : VERDICT_QUARANTINE;
+	if (verdict->action == VERDICT_REFUSE ||
+	    verdict->action == VERDICT_TEMPFAIL)
+		code = verdict->code;
+	else if (counted.action == VERDICT_QUARANTINE && !can_hold(session)) {
+		counted.action = VERDICT_REFUSE;
+		code = 550;
+	}
+	count_message(session, code, &counted);
+}
+
+/* ---- the answer ---- */
+
 /* An MTA that cannot hold it must not deliver it. */
 static void
 quarantine(struct session *session, const struct verdict *verdict)
 {
-	if ((session->agreed.actions & MILTER_A_QUARANTINE) == 0) {
+	if (!can_hold(session)) {
 		milter_put_reply(&session->out, 550, STR("5.7.1"),
 		    STR("it would have to be quarantined"));
 		return;
@@ -429,6 +506,7 @@ unjudged(struct session *session, const char *why)
 	ev_warn(session->ev, accepts ? "milter.message.unfiltered" :
 	    "milter.message.unjudged", EV_CSTR(reason, why),
 	    EV_STR(sender, session->message.sender));
+	count_message(session, accepts ? 250 : 451, NULL);
 	/* A forged field goes in any case. */
 	if (accepts)
 		put_deletions(session);
@@ -452,8 +530,10 @@ on_judged(void *ctx, int code, struct ipc_in *in)
 	else if (verdict_decode(ipc_get_str(in), session->message.arena,
 	    &verdict, &err) != 0)
 		unjudged(session, err_text(&err));
-	else
+	else {
+		count_verdict(session, &verdict);
 		say_verdict(session, &verdict);
+	}
 	message_end(session);
 	conn_pause(session->conn, false);
 	conn_kick(session->conn);
@@ -461,14 +541,10 @@ on_judged(void *ctx, int code, struct ipc_in *in)
 		conn_finish(session->conn);
 }
 
-/* A client without an address, or on the MTA's own host, is no stranger. */
 static struct str
 zone_of(const struct session *session)
 {
-	struct netaddr addr;
-
-	return netaddr_parse(str_of(session->client), &addr, NULL) != 0 ||
-	    netaddr_is_loopback(&addr) ? STR("loopback") : STR("internet");
+	return is_own(session) ? STR("loopback") : STR("internet");
 }
 
 static void

@@ -22,12 +22,14 @@
 #ifndef FILTERD_MILTER_SESSION_H
 #define FILTERD_MILTER_SESSION_H
 
+#include "ipc/figures.h"
 #include "ipc/front.h"
 
 struct milterd {
 	struct child *child;
 	struct front front;
 	struct list sessions;
+	struct figures *figures;
 	struct str hostname;
 	uint64_t message_max_octets;
 	uint64_t budget_ms;

@@ -243,6 +243,29 @@ def test_suspicious(hk, postfix, setting, unopened, is_held):
     assert hk.events("filter.suspicious")[-1]["status"] == {"mark": "deliver"}.get(setting, setting)
 
 
+def test_figures(hk, postfix):
+    """What was judged for another MTA is counted as what smtpd took itself: by its recipients' domains."""
+    def figures(*args):
+        return hk.cli_json("stats", "show", *args)[0]["figures"]
+
+    time.sleep(6)  # what was counted before is told by then
+    before = figures("--domain", "example.test")
+    assert send(postfix, message("counted", "a@proven.test"), "a@proven.test")[0] == 250
+    assert send(postfix, message("counted-too", "a@reject.test"), "a@reject.test")[0] == 550
+    wanted = {"received": 1, "refused": 1, "spf.pass": 1, "spf.fail": 1, "dkim.none": 2, "dmarc.pass": 1, "dmarc.fail": 1}
+    deadline = time.monotonic() + 20
+    while True:
+        now, whole = figures("--domain", "example.test"), figures()
+        more = {name: now[name] - before.get(name, 0) for name in now if now[name] != before.get(name, 0)}
+        if more == wanted or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    assert more == wanted
+    assert whole["received"] >= now["received"] and "sent" not in now
+    # A quarantine of the MTA's is one, whatever was to be opened first; the MTA's own mail goes out.
+    assert whole["suspicious"] >= 4 and whole["quarantined"] == 2 and "detonated" not in whole and whole["sent"] >= 1
+
+
 def frame(command, data=b""):
     return struct.pack(">I", len(data) + 1) + command + data
 
