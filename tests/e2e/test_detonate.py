@@ -328,11 +328,12 @@ def test_killed_in_the_middle(hk, cape, victim):
 def test_figures(hk):
     """What came of it, and how long it took."""
     def known():
-        figures = hk.cli_json("stats", "show", "--domain", "example.test")[0]["figures"]
-        return figures if figures.get("detonated.clean", 0) > 10 else None
+        rows = hk.cli_json("stats", "show", "--domain", "example.test")
+        figures = rows[0]["figures"] if rows else {}
+        return figures if figures.get("detonated.clean", 0) > 10 and figures.get("detonated.failed", 0) > 2 else None
     figures = wait_for(known)
     assert figures["detonated"] > 10 and figures["suspicious"] >= figures["detonated"] and figures["received"] > 10
-    assert figures["detonated.malicious"] > 2 and figures["detonated.late"] > 1 and figures["detonated.failed"] > 3
+    assert figures["detonated.malicious"] > 2 and figures["detonated.late"] > 1 and figures["detonated.failed"] > 2
     stage, = [s for s in hk.cli_json("stats", "stages") if s["stage"] == "detonation"]
     assert stage["count"] >= figures["detonated.clean"] and stage["mean_ms"] > 0
 
