@@ -14,8 +14,8 @@
  *             Recipients of entries that went stay known for a while, so that
  *             a repetition does not bring them back.
  *
- * An owner over its share, or all together over theirs: the oldest entries go
- * first, of who holds the most, never the newest of an owner.
+ * An owner over its share: its oldest entries go first, never the newest. All
+ * together over theirs: the oldest of who holds the most.
  *
  * Lifetime.   quarantine_store_open() -> ... -> quarantine_store_close(), not
  *             from a callback of quarantine_store_after().
