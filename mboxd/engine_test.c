@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/test.h"
+#include "base/test_folder.h"
 
 #include "mboxd/engine_test.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <unistd.h>
 
 #include "base/when.h"
@@ -72,21 +72,12 @@ test_account_new(void)
 	return account;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 void
 test_account_free(struct test_account **account)
 {
 	assert_true(list_is_empty(&(*account)->hosts));
 	store_close(&(*account)->store);
-	(void)nftw((*account)->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)test_folder_remove((*account)->dir);
 	free(*account);
 	*account = NULL;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/test.h"
+#include "base/test_folder.h"
 
 #include "mboxd/rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -319,19 +319,10 @@ make_dirs(void)
 	}
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 void
 rig_remove(void)
 {
-	(void)nftw(rig.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)test_folder_remove(rig.dir);
 }
 
 /* ---- life ---- */

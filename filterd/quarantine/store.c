@@ -5,50 +5,7 @@
 
 #define CHECKPOINT_PAGES 2000
 
-struct after {
-	struct list node;
-	void (*done)(void *ctx, int code);
-	void *ctx;
-};
-
-struct gone {
-	struct list node;
-	uint64_t id;
-};
-
 /* ---- commit ---- */
-
-static void
-unlink_gone(struct quarantine_store *store, bool is_committed)
-{
-	struct gone *gone;
-
-	while ((gone = list_first(&store->gone, struct gone, node)) != NULL) {
-		list_del(&gone->node);
-		if (is_committed)
-			blob_links_remove(&store->links, gone->id);
-		free(gone);
-	}
-}
-
-static void
-tell(struct quarantine_store *store, int code)
-{
-	struct after *after;
-	struct list now;
-
-	list_init(&now);
-	while ((after = list_first(&store->afters, struct after, node))
-	    != NULL) {
-		list_del(&after->node);
-		list_add(&now, &after->node);
-	}
-	while ((after = list_first(&now, struct after, node)) != NULL) {
-		list_del(&after->node);
-		after->done(after->ctx, code);
-		free(after);
-	}
-}
 
 static int
 count(struct quarantine_store *store, struct err *err)
@@ -74,11 +31,11 @@ on_commit(void *arg)
 		code = db_is_full(store->db) ? ERR_LIMIT : ERR_TEMP;
 		ev_error(NULL, "quarantine.commit.failed", EV_ERR(&err));
 	}
-	unlink_gone(store, code == 0);
+	blob_round_unlinks(&store->round, code == 0);
 	/* What was counted of the round did not happen. */
 	if (code != 0 && count(store, NULL) != 0)
 		code = ERR_TEMP;
-	tell(store, code);
+	blob_round_tell(&store->round, code);
 	if (code != 0 && db_has_failed(store->db)) {
 		/* Begin again from what is there. */
 		ev_error(NULL, "quarantine.restart");
@@ -94,12 +51,7 @@ void
 quarantine_store_after(struct quarantine_store *store,
     void (*done)(void *ctx, int code), void *ctx)
 {
-	struct after *after = calloc(1, sizeof(*after));
-
-	invariant(after != NULL);
-	after->done = done;
-	after->ctx = ctx;
-	list_add(&store->afters, &after->node);
+	blob_round_after(&store->round, done, ctx);
 	loop_later(store->loop, &store->commit);
 }
 
@@ -115,11 +67,7 @@ quarantine_store_begin(struct quarantine_store *store, struct err *err)
 void
 quarantine_store_unlink(struct quarantine_store *store, uint64_t id)
 {
-	struct gone *gone = calloc(1, sizeof(*gone));
-
-	invariant(gone != NULL);
-	gone->id = id;
-	list_add(&store->gone, &gone->node);
+	blob_round_unlink(&store->round, id);
 }
 
 /* ---- ids and links ---- */
@@ -203,8 +151,7 @@ quarantine_store_open(struct quarantine_store **store_r, struct loop *loop,
 	store->limits = (struct quarantine_limits){ UINT64_MAX, UINT64_MAX,
 	    UINT64_MAX };
 	blob_links_init(&store->links, dir_fd);
-	list_init(&store->afters);
-	list_init(&store->gone);
+	blob_round_init(&store->round, &store->links);
 	loop_later_init(&store->commit, on_commit, store);
 	if ((rc = db_open(&store->db, path, &options, err)) != 0 ||
 	    (rc = next_epoch(store, err)) != 0 ||

@@ -3,7 +3,7 @@
 #ifndef QUARANTINE_STORE_INT_H
 #define QUARANTINE_STORE_INT_H
 
-#include "blob/links.h"
+#include "blob/round.h"
 #include "db/db.h"
 #include "filterd/quarantine/store.h"
 
@@ -47,8 +47,7 @@ struct quarantine_store {
 	struct db *db;
 	struct loop *loop;
 	struct loop_later commit;
-	struct list afters;
-	struct list gone;	/* entries whose link goes after the commit */
+	struct blob_round round;
 	struct blob_links links;
 	struct quarantine_limits limits;
 	struct quarantine_status status;

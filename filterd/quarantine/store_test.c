@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/test.h"
+#include "base/test_folder.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -75,12 +76,10 @@ static int
 teardown(void **state)
 {
 	struct rig *rig = *state;
-	char command[160];
 
 	rig_close(rig);
 	arena_free(&rig->arena);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", rig->dir);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(test_folder_remove(rig->dir), 0);
 	when_set_wall(NULL);
 	free(rig);
 	return 0;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/test.h"
+#include "base/test_folder.h"
 
 #include "db/db.h"
 #include "store/store_test.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <unistd.h>
 
 char account_dir[64];
@@ -21,20 +21,11 @@ account_setup(void **state)
 	return 0;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 int
 account_teardown(void **state)
 {
 	(void)state;
-	(void)nftw(account_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)test_folder_remove(account_dir);
 	return 0;
 }
 

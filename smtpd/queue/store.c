@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/when.h"
-#include "blob/links.h"
+#include "blob/round.h"
 #include "db/db.h"
 
 #define CHECKPOINT_PAGES 2000
@@ -119,23 +119,11 @@ static const struct db_schema schema = {
 	.statements = statements, .statement_count = STATEMENTS,
 };
 
-struct after {
-	struct list node;
-	void (*done)(void *ctx, int code);
-	void *ctx;
-};
-
-struct gone {
-	struct list node;
-	uint64_t id;
-};
-
 struct queue_store {
 	struct db *db;
 	struct loop *loop;
 	struct loop_later commit;
-	struct list afters;
-	struct list gone;	/* items whose link goes after the commit */
+	struct blob_round round;
 	bool has_progress;	/* the round changed more than new items */
 	struct blob_links links;
 	uint64_t epoch;
@@ -145,25 +133,10 @@ struct queue_store {
 /* ---- commit ---- */
 
 static void
-unlink_gone(struct queue_store *store, bool is_committed)
-{
-	struct gone *gone;
-
-	while ((gone = list_first(&store->gone, struct gone, node)) != NULL) {
-		list_del(&gone->node);
-		if (is_committed)
-			blob_links_remove(&store->links, gone->id);
-		free(gone);
-	}
-}
-
-static void
 on_commit(void *arg)
 {
 	struct queue_store *store = arg;
 	struct err err = ERR_INIT;
-	struct after *after;
-	struct list now;
 	int code = 0;
 
 	if (db_in_transaction(store->db) &&
@@ -171,18 +144,8 @@ on_commit(void *arg)
 		code = db_is_full(store->db) ? ERR_LIMIT : ERR_TEMP;
 		ev_error(NULL, "queue.commit.failed", EV_ERR(&err));
 	}
-	unlink_gone(store, code == 0);
-	list_init(&now);
-	while ((after = list_first(&store->afters, struct after, node))
-	    != NULL) {
-		list_del(&after->node);
-		list_add(&now, &after->node);
-	}
-	while ((after = list_first(&now, struct after, node)) != NULL) {
-		list_del(&after->node);
-		after->done(after->ctx, code);
-		free(after);
-	}
+	blob_round_unlinks(&store->round, code == 0);
+	blob_round_tell(&store->round, code);
 	if (code != 0 && (store->has_progress || db_has_failed(store->db))) {
 		/* Memory is ahead of the disk, or the disk has failed: begin
 		 * again from what is there. What was delivered meanwhile is
@@ -202,12 +165,7 @@ void
 queue_store_after(struct queue_store *store,
     void (*done)(void *ctx, int code), void *ctx)
 {
-	struct after *after = calloc(1, sizeof(*after));
-
-	invariant(after != NULL);
-	after->done = done;
-	after->ctx = ctx;
-	list_add(&store->afters, &after->node);
+	blob_round_after(&store->round, done, ctx);
 	loop_later(store->loop, &store->commit);
 }
 
@@ -314,8 +272,7 @@ queue_store_open(struct queue_store **store_r, struct loop *loop,
 	invariant(store != NULL);
 	store->loop = loop;
 	blob_links_init(&store->links, dir_fd);
-	list_init(&store->afters);
-	list_init(&store->gone);
+	blob_round_init(&store->round, &store->links);
 	loop_later_init(&store->commit, on_commit, store);
 	if ((rc = db_open(&store->db, path, &options, err)) != 0 ||
 	    (rc = next_epoch(store, err)) != 0) {
@@ -435,16 +392,6 @@ run_on_item(struct queue_store *store, enum statement statement, uint64_t id,
 	return db_run(&q, err);
 }
 
-static void
-gone_add(struct queue_store *store, uint64_t id)
-{
-	struct gone *gone = calloc(1, sizeof(*gone));
-
-	invariant(gone != NULL);
-	gone->id = id;
-	list_add(&store->gone, &gone->node);
-}
-
 int
 queue_store_item_delete(struct queue_store *store, uint64_t id,
     struct err *err)
@@ -456,7 +403,7 @@ queue_store_item_delete(struct queue_store *store, uint64_t id,
 	if (rc == 0)
 		rc = run_on_item(store, ITEM_DELETE, id, err);
 	if (rc == 0)
-		gone_add(store, id);
+		blob_round_unlink(&store->round, id);
 	return rc;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Items that wait for detonated: one that answers, dies, lies or is silent. */
 #include "base/test.h"
+#include "base/test_folder.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -438,8 +439,6 @@ make_dir(void **state)
 static int
 remove_dir(void **state)
 {
-	char command[128];
-
 	(void)state;
 	watch_free(&watch);
 	while (open_len != 0)
@@ -451,8 +450,7 @@ remove_dir(void **state)
 	queue_store_close(&store);
 	loop_free(&loop);
 	(void)close(dir_fd);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
-	return system(command) == 0 ? 0 : -1;
+	return test_folder_remove(dir);
 }
 
 int
