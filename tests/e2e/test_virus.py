@@ -558,19 +558,28 @@ def test_scanners_that_end(hk):
     assert find(hk, "after-kill")["X-Hikyaku-Scan"] is None
 
 
-def kill_busy(hk, count, stop):
-    """Each worker that has a message, until there were so many."""
-    killed = set()
-    while len(killed) < count and not stop.is_set():
-        for pid in set(workers(hk)) - killed:
-            try:
-                files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-                if any(path.startswith(str(hk.dir / "data")) and "/data/scan/" not in path for path in files):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.add(pid)
-            except OSError:
-                continue
-    return killed
+def has_message(hk, pid, size):
+    """Whether a worker has a message of at least so many octets: not one that it just answered for, or a notice."""
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        path = os.readlink(fd)
+        if path.startswith(str(hk.dir / "data")) and "/data/scan/" not in path and fd.stat().st_size >= size:
+            return True
+    return False
+
+
+def kill_busy(hk, size, count, stop):
+    """Each worker that has a message of this size, until so many ended over it."""
+    log = open(hk.dir / "log/hikyaku.log", "rb")
+    log.seek(0, os.SEEK_END)
+    with log:
+        while count > 0 and not stop.is_set():
+            for pid in workers(hk):
+                try:
+                    if has_message(hk, pid, size):
+                        os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    continue
+            count -= log.read().count(b'"scan.worker.crashed"')
 
 
 @pytest.mark.parametrize("way", ["in", "out"])
@@ -579,7 +588,7 @@ def test_scanners_that_end_over_a_message(hk, way):
     send(hk, message("warm-up"), "a@remote.test")
     crashes, stop = len(hk.events("scan.worker.crashed")), threading.Event()
     data = message(f"twice-{way}", ("bomb.zip", bomb()))
-    killer = threading.Thread(target=kill_busy, args=(hk, 2, stop))
+    killer = threading.Thread(target=kill_busy, args=(hk, len(data), 2, stop))
     killer.start()
     try:
         code, text = send(hk, data, "a@remote.test") if way == "in" else outgoing(hk, data)
