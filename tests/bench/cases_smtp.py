@@ -7,6 +7,7 @@ import time
 
 import clients
 import peers
+import ports
 import procs
 import sides
 from case import Case, Measure, quiet
@@ -108,7 +109,7 @@ class Sink:
     """Debian's smtp-sink: takes every message and drops it."""
 
     def __init__(self, folder, unpacked):
-        self.port, self.said = peers.free_port(), folder / "smtp-sink.out"
+        self.port, self.said = ports.free_port(), folder / "smtp-sink.out"
         env = {**os.environ, "LD_LIBRARY_PATH": str(unpacked / "postfix/usr/lib/postfix")}
         with open(self.said, "wb") as out:
             self.process = subprocess.Popen(

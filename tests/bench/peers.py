@@ -11,9 +11,13 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 import procs
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from ports import free_port  # noqa: E402
 
 FIRST_UID = 1_000_000
 PACKAGES = {"postfix": ["postfix"],
@@ -54,12 +58,6 @@ def make_users():
     add("dovecot", "--user-group")
     add("dovenull", "--user-group")
     add("vmail", "--user-group")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def answers(port):

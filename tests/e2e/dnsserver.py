@@ -15,20 +15,9 @@ import subprocess
 import tempfile
 import time
 
+from ports import free_port
+
 ALGORITHM = "ECDSAP256SHA256"
-
-
-def free_port():
-    """A port that is free for UDP and TCP on loopback."""
-    for _ in range(100):
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return tcp.getsockname()[1]
-    raise RuntimeError("no free port")
 
 
 def tool(*args, cwd):

@@ -3,34 +3,18 @@
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
 import time
 
+import ports
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PORTS = {"smtp": 25, "smtps": 465, "submission": 587, "lmtp": 24, "imap": 143,
          "imaps": 993, "pop3": 110, "pop3s": 995, "web": 443, "metrics": 446}
-
-
-def free_offset():
-    """A port offset at which all ports are free."""
-    for _ in range(200):
-        offset = random.randrange(11000, 55000)
-        for port in PORTS.values():
-            with socket.socket() as s:
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    s.bind(("127.0.0.1", port + offset))
-                except OSError:
-                    break
-        else:
-            return offset
-    raise RuntimeError("no free ports")
 
 
 def is_asan_note(entry):
@@ -47,7 +31,7 @@ class Instance:
     def __init__(self, demo=False, base=None, config=None, zones=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="hk-", dir=base))
         self.dir.chmod(0o755)
-        self.offset = free_offset()
+        self.offset = ports.free_offset(PORTS.values())
         self.demo = demo
         self.config = config or {}
         self.zones = zones or {}
@@ -105,6 +89,7 @@ class Instance:
             if pid and pathlib.Path(f"/proc/{pid}").exists():
                 os.kill(pid, 9)
             shutil.rmtree(self.dir, ignore_errors=True)
+            ports.release(*(port + self.offset for port in PORTS.values()))
 
     def pid(self):
         try:

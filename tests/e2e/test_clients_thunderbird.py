@@ -14,8 +14,8 @@ import time
 import pytest
 
 from clients import ALICE, BOB, last_message
-from dnsserver import free_port
 from marionette import Marionette
+from ports import free_port
 from test_roundtrip import imap, send, wait_messages
 
 pytestmark = pytest.mark.slow   # the programs are what takes long here

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from dnsserver import DnsServer, free_port
+from dnsserver import DnsServer
 from instance import Instance, is_asan_note
 from mailhost import MailHost
+from ports import free_port
 from test_mailauth_interop import OPENDKIM, PERL, opendkim_says, run
 
 dkim = pytest.importorskip("dkim")

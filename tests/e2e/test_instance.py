@@ -8,7 +8,8 @@ import socket
 import subprocess
 import time
 
-from instance import TOP, Instance, free_offset
+import ports
+from instance import PORTS, TOP, Instance
 from smtp import Smtp
 from test_roundtrip import imap, send
 
@@ -59,7 +60,7 @@ def test_port_in_use(make_instance):
     assert done.returncode == 1
     assert f"port {hk.port('smtp')}" in done.stderr and f"pid {os.getpid()}" in done.stderr, done.stderr
     assert list(hk.dir.iterdir()) == []
-    hk.offset = free_offset()
+    hk.offset = ports.free_offset(PORTS.values())
     hk.start()
 
 

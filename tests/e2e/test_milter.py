@@ -14,16 +14,11 @@ import time
 import pytest
 
 from instance import Instance
+from ports import free_port
 from smtp import Smtp
 from test_filter import find
 
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Filter:

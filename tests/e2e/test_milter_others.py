@@ -13,9 +13,10 @@ import time
 import dkim
 import pytest
 
+from ports import free_port
 from test_filter import find
 from test_mailauth_interop import program, run  # noqa: F401
-from test_milter import free_port, instance, send
+from test_milter import instance, send
 from test_roundtrip import imap
 
 GTUBE = "JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"

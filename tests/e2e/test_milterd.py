@@ -15,10 +15,11 @@ import time
 import pytest
 
 import mtas
-from dnsserver import DnsServer, free_port
+from dnsserver import DnsServer
 from httpsserver import Authority
 from instance import Instance
 from mailhost import MailHost
+from ports import free_port
 from test_filter import HOST, ZONES, message, pause, signed
 from test_virus import INFECTED
 

@@ -12,8 +12,9 @@ import time
 
 import pytest
 
-from dnsserver import DnsServer, free_port
+from dnsserver import DnsServer
 from instance import Instance
+from ports import free_port
 
 LONG = os.environ.get("HIKYAKU_LONG") == "1"
 MESSAGES, DESTINATIONS = (100000, 1000) if LONG else (3000, 300)

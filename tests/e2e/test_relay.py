@@ -8,10 +8,11 @@ import time
 
 import pytest
 
-from dnsserver import DnsServer, free_port
+from dnsserver import DnsServer
 from httpsserver import Authority, HttpsServer, page
 from instance import Instance
 from mailhost import MailHost, tlsa
+from ports import free_port
 from test_roundtrip import fetch_all, imap, wait_messages
 
 ALICE = "alice@example.test"

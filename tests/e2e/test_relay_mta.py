@@ -7,10 +7,11 @@ import tempfile
 import pytest
 
 import mtas
-from dnsserver import DnsServer, free_port
+from dnsserver import DnsServer
 from httpsserver import Authority
 from instance import Instance
 from mailhost import MailHost, tlsa
+from ports import free_port
 from test_relay import ALICE, TEXT, report, submit, wait_event
 
 NET = "127.0.78."

@@ -11,10 +11,10 @@ import pytest
 
 import mtas
 from clients import ALICE, BOB, empty, last_message
-from dnsserver import free_port
 from httpsserver import Authority
 from instance import Instance
 from mailhost import MailHost
+from ports import free_port
 from test_roundtrip import fetch_all, imap, wait_messages
 
 NET = "127.0.79."
