@@ -92,6 +92,11 @@ NPM = pathlib.Path(__file__).resolve().parent / "npm"
 def npm_modules():
     """The folder that has node_modules as tests/e2e/npm's lock file names them, or None when the registry cannot be
     asked. A copy is kept: it is made again when the lock file changes."""
+    with lock("npm"):
+        return _npm_modules()
+
+
+def _npm_modules():
     kept = pathlib.Path("/var/cache/hikyaku-npm")
     lock = (NPM / "package-lock.json").read_bytes()
     if (kept / "package-lock.json").exists() and (kept / "package-lock.json").read_bytes() == lock:

@@ -11,6 +11,7 @@ import time
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 import peers  # noqa: E402
+from lock import lock  # noqa: E402
 
 CACHE = pathlib.Path("/var/cache/hikyaku-mta")
 PACKAGES = {"postfix": ["postfix"], "exim": ["exim4-base", "exim4-daemon-light"]}
@@ -18,6 +19,11 @@ PACKAGES = {"postfix": ["postfix"], "exim": ["exim4-base", "exim4-daemon-light"]
 
 def fetch(name):
     """The folder a program is unpacked in; None when it cannot be had."""
+    with lock("mta"):
+        return _fetch(name)
+
+
+def _fetch(name):
     CACHE.mkdir(parents=True, exist_ok=True)
     target = CACHE / name
     if target.is_dir():
@@ -37,12 +43,13 @@ def fetch(name):
 
 
 def make_user(name, group):
-    subprocess.run(["groupadd", "--system", "-f", group], check=True)
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        subprocess.run(["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell",
-                        "/usr/sbin/nologin", "-g", group, name], check=True)
+    with lock("users"):
+        subprocess.run(["groupadd", "--system", "-f", group], check=True)
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            subprocess.run(["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell",
+                            "/usr/sbin/nologin", "-g", group, name], check=True)
 
 
 class AtAddress:
@@ -63,7 +70,8 @@ class AtAddress:
 class Postfix(AtAddress, peers.Postfix):
     def __init__(self, folder, unpacked, address, port, sink, certificate, domain, ca=None):
         make_user("postfix", "postfix")
-        subprocess.run(["groupadd", "--system", "-f", "postdrop"], check=True)
+        with lock("users"):
+            subprocess.run(["groupadd", "--system", "-f", "postdrop"], check=True)
         super().__init__(folder, unpacked, "discard:", [], relay_domains=domain,
                          relay_transport=f"smtp:[{sink[0]}]:{sink[1]}", virtual_mailbox_domains="",
                          smtpd_tls_security_level="may",
