@@ -86,8 +86,8 @@ put_preview(const json_t *item)
 static void
 put_entry(const json_t *item)
 {
-	static const char *const keys[] = { "id", "owner", "for", "reason",
-	    "sender", "from", "subject", "date", "client", "arrived",
+	static const char *const keys[] = { "id", "owner", "for", "state",
+	    "reason", "sender", "from", "subject", "date", "client", "arrived",
 	    "expires", "queue_id" };
 	const json_t *verdict = json_object_get(item, "verdict");
 	char size[32];

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "filterd/quarantine/admin.h"
 #include "filterd/quarantine/keep.h"
+#include "filterd/quarantine/resume.h"
 #include "ipc/child.h"
 #include "mail/charset.h"
 
@@ -121,15 +122,15 @@ start(struct child *child, struct err *err)
 	quarantined->keep.store = quarantined->store;
 	quarantined->keep.tally = tally;
 	quarantined->keep.blobs = child_link(child, "blobd");
-	quarantined->release.store = quarantined->store;
-	quarantined->release.tally = tally;
-	quarantined->release.queue = child_link(child, "queued");
+	release_env_init(&quarantined->release, quarantined->store,
+	    child_link(child, "queued"), tally);
 	quarantined->admin.store = quarantined->store;
 	quarantined->admin.days = days;
 	quarantined->admin.release = &quarantined->release;
 	quarantined->admin.sweep = sweep_new(child->loop, quarantined->store,
 	    days, tally);
 	read_config(quarantined);
+	resume_new(child->loop, &quarantined->release);
 	return 0;
 }
 

@@ -49,7 +49,8 @@ entry_read(struct db_query *q, bool is_whole, struct arena *arena,
 	entry->subject = arena_str(arena, db_col_str(q, 15));
 	entry->date = arena_str(arena, db_col_str(q, 16));
 	entry->trace = arena_str(arena, db_col_blob(q, 17));
-	entry->summary = is_whole ? arena_str(arena, db_col_blob(q, 18)) :
+	entry->is_releasing = db_col_bool(q, 18);
+	entry->summary = is_whole ? arena_str(arena, db_col_blob(q, 19)) :
 	    STR("");
 	if (entry->sha256.len != 32)
 		db_query_corrupt(q, "hash");
@@ -123,6 +124,17 @@ quarantine_store_ids(struct quarantine_store *store,
 	while (n < max && db_next(q))
 		ids[n++] = db_col_u64(q, 0);
 	*count_r = n;
+	return db_end(&q, err);
+}
+
+int
+quarantine_store_next_releasing(struct quarantine_store *store,
+    uint64_t after, uint64_t *id_r, struct err *err)
+{
+	struct db_query *q = db_query(store->db, RELEASING_NEXT);
+
+	db_bind_u64(q, 2, after);
+	*id_r = db_next(q) ? db_col_u64(q, 0) : 0;
 	return db_end(&q, err);
 }
 

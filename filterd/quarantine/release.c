@@ -14,6 +14,7 @@
 #define ENVELOPE_OVERHEAD 1536	/* numbers, tags, lengths, the key */
 
 struct release {
+	struct list node;	/* in env->active */
 	struct release_env *env;
 	struct arena *arena;	/* holds this too */
 	struct quarantine_entry entry;
@@ -34,6 +35,7 @@ finish(struct release *release, int code, const struct err *err)
 		ev_warn(NULL, "quarantine.release.failed",
 		    EV_U64(entry, release->entry.id),
 		    EV_STR(actor, release->actor), EV_ERR(err));
+	list_del(&release->node);
 	release->done(release->ctx, code, err);
 	if (release->blob_fd != -1)
 		(void)close(release->blob_fd);
@@ -57,8 +59,8 @@ on_removed(void *ctx, int code)
 	struct release *release = ctx;
 
 	if (code != 0) {
-		fail(release, ERR_TEMP, "released, but still shown here: "
-		    "release it again, nobody gets it twice");
+		fail(release, ERR_TEMP, "released, but shown here for a "
+		    "while");
 		return;
 	}
 	ev_info(NULL, "quarantine.entry.released",
@@ -80,8 +82,8 @@ on_submitted(void *ctx, int code, struct ipc_in *in)
 
 	if (code != 0) {
 		fail(release, ERR_TEMP, code == ERR_LIMIT ?
-		    "the disk is full" : "the queue did not take it, try "
-		    "again later");
+		    "the disk is full: it goes when there is room" :
+		    "the queue does not take it now: it goes when it does");
 		return;
 	}
 	release->queue_id = ipc_get_u64(in);
@@ -213,6 +215,36 @@ submit(struct release *release)
 	    on_submitted, release);
 }
 
+/* ---- the decision ---- */
+
+static void
+on_marked(void *ctx, int code)
+{
+	struct release *release = ctx;
+
+	if (code != 0)
+		fail(release, ERR_TEMP, code == ERR_LIMIT ?
+		    "the disk is full" : "it could not be written, try again "
+		    "later");
+	else
+		submit(release);
+}
+
+/* From here on it goes, whatever ends in between. */
+static void
+mark(struct release *release)
+{
+	struct quarantine_store *store = release->env->store;
+	struct err err = ERR_INIT;
+	int rc = quarantine_store_set_releasing(store, release->entry.id,
+	    true, &err);
+
+	if (rc != 0)
+		finish(release, rc, &err);
+	else
+		quarantine_store_after(store, on_marked, release);
+}
+
 /* ---- the look ---- */
 
 /* What harm it does, in words; empty: none that is known. */
@@ -262,7 +294,7 @@ decide(struct release *release, const struct verdict *now)
 		    EV_U64(entry, release->entry.id),
 		    EV_STR(address, release->entry.owner),
 		    EV_STR(actor, release->actor), EV_STR(virus, harm));
-	submit(release);
+	mark(release);
 }
 
 static void
@@ -302,43 +334,99 @@ look(struct release *release)
 	    release);
 }
 
-void
-release_begin(struct release_env *env, uint64_t id, bool is_forced,
-    struct str actor, release_done *done, void *ctx)
+/* ---- begin ---- */
+
+static struct release *
+release_new(struct release_env *env, uint64_t id, struct str actor,
+    release_done *done, void *ctx)
 {
 	struct arena *arena = arena_new(8192);
 	struct release *release = arena_new_of(arena, struct release);
-	struct verdict unseen = { .is_scanned = false };
-	struct err err = ERR_INIT;
-	int rc;
 
 	release->env = env;
 	release->arena = arena;
+	release->entry.id = id;
 	release->blob_fd = -1;
-	release->is_forced = is_forced;
 	release->actor = arena_str(arena, actor);
 	release->done = done;
 	release->ctx = ctx;
-	rc = quarantine_store_get(env->store, id, true, arena,
+	list_add(&env->active, &release->node);
+	return release;
+}
+
+/* The entry and its message. False: the release has ended. */
+static bool
+take(struct release *release)
+{
+	struct release_env *env = release->env;
+	uint64_t id = release->entry.id;
+	struct err err = ERR_INIT;
+	int rc;
+
+	rc = quarantine_store_get(env->store, id, true, release->arena,
 	    &release->entry, NULL);
-	release->entry.id = id;
 	if (rc != 0) {
 		err_set(&err, rc, rc == ERR_NOTFOUND ?
 		    "there is no such entry" : "it cannot be read");
 		finish(release, rc, &err);
-		return;
+		return false;
 	}
 	if (release->entry.rcpts_len == 0) {
 		fail(release, ERR_CORRUPT, "it has no recipient");
-		return;
+		return false;
 	}
 	release->blob_fd = quarantine_store_open_blob(env->store, id, &err);
 	if (release->blob_fd < 0) {
 		release->blob_fd = -1;
 		fail(release, ERR_TEMP, "its message cannot be read");
-	} else if (env->filter == NULL) {
-		decide(release, &unseen);
-	} else {
-		look(release);
+		return false;
 	}
+	return true;
+}
+
+void
+release_begin(struct release_env *env, uint64_t id, bool is_forced,
+    struct str actor, release_done *done, void *ctx)
+{
+	struct release *release = release_new(env, id, actor, done, ctx);
+	struct verdict unseen = { .is_scanned = false };
+
+	release->is_forced = is_forced;
+	if (!take(release))
+		return;
+	if (env->filter == NULL)
+		decide(release, &unseen);
+	else
+		look(release);
+}
+
+void
+release_resume(struct release_env *env, uint64_t id, release_done *done,
+    void *ctx)
+{
+	struct release *release = release_new(env, id, STR("resumed"), done,
+	    ctx);
+
+	if (take(release))
+		submit(release);
+}
+
+bool
+release_is_active(const struct release_env *env, uint64_t id)
+{
+	const struct release *release, *tmp;
+
+	list_each(release, tmp, &env->active, const struct release, node)
+		if (release->entry.id == id)
+			return true;
+	return false;
+}
+
+void
+release_env_init(struct release_env *env, struct quarantine_store *store,
+    struct ipc_link *queue, struct tally *tally)
+{
+	*env = (struct release_env){ .store = store, .queue = queue,
+	    .tally = tally };
+	list_init(&env->active);
 }

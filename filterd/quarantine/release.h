@@ -5,23 +5,25 @@
  * Story. The message is looked at again, by the signatures of today: what is
  * malicious, or ends the scanner, stays, unless an operator insists; so does
  * what an engine that opened it found malicious. What has a password or is
- * suspicious goes, since whoever releases it has decided that. Then it is
- * submitted to the queue with its envelope, and the entry is removed when the
- * queue answers for it.
+ * suspicious goes, since whoever releases it has decided that. The decision is
+ * written; then the message is submitted to the queue with its envelope, and
+ * the entry is removed when the queue answers for it.
  *
- * The hard case: a crash between the two. The entry is still there, and
- * releasing it again submits it under the same key, for which the queue
- * answers with the item it made the first time.
+ * The hard case: a crash, or a queue that does not answer, after the decision.
+ * The entry is still there and marked: resume.h takes it up again, under the
+ * same key, for which the queue answers with the item it made the first time.
  *
- * Lifetime.   release_begin() -> done, once.
- * Errors.     ERR_DENIED: it is harmful; ERR_NOTFOUND; ERR_TEMP. The text is
- *             for whoever asked.
+ * Lifetime.   release_begin() or release_resume() -> done, once, maybe before
+ *             they return.
+ * Errors.     ERR_DENIED: it is harmful; ERR_NOTFOUND; ERR_CORRUPT: it cannot
+ *             go; ERR_TEMP. The text is for whoever asked.
  * Blocking.   Never.
  * Process.    quarantined.
  */
 #ifndef QUARANTINE_RELEASE_H
 #define QUARANTINE_RELEASE_H
 
+#include "base/list.h"
 #include "filterd/quarantine/tally.h"
 #include "ipc/ipc.h"
 
@@ -32,12 +34,23 @@ struct release_env {
 	struct tally *tally;
 	uint64_t budget_ms;		/* of a look */
 	uint64_t next_tx;
+	struct list active;		/* releases under way */
 };
+
+void release_env_init(struct release_env *env,
+    struct quarantine_store *store, struct ipc_link *queue,
+    struct tally *tally);
 
 typedef void release_done(void *ctx, int code, const struct err *err);
 
 /* is_forced: also when it is harmful. actor: for the log. */
 void release_begin(struct release_env *env, uint64_t id, bool is_forced,
     struct str actor, release_done *done, void *ctx);
+
+/* What was decided before goes on. */
+void release_resume(struct release_env *env, uint64_t id,
+    release_done *done, void *ctx);
+
+bool release_is_active(const struct release_env *env, uint64_t id);
 
 #endif

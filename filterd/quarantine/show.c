@@ -78,10 +78,11 @@ show_known(const struct quarantine_entry *entry, const struct days *days,
 	int64_t expires_s = entry->kept_s +
 	    (int64_t)days_of(days, entry->domain) * QUARANTINE_DAY_S;
 
-	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
-	    "s:o, s:o, s:o, s:I, s:o, s:I, s:o}",
+	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, "
+	    "s:I, s:o, s:o, s:o, s:I, s:o, s:I, s:o}",
 	    "id", show_id(entry->id), "owner", text_json(entry->owner),
 	    "for", entry->is_for_admin ? "admin" : "user",
+	    "state", entry->is_releasing ? "releasing" : "held",
 	    "reason", text_json(verdict_words(verdict, arena)),
 	    "sender", text_json(entry->sender),
 	    "from", text_json(entry->from),

@@ -16,8 +16,9 @@ static const char *const statements[STATEMENTS] = {
 	    "?17, ?18, ?19, ?20, ?21)",
 	[ENTRY_FIND] = "SELECT id FROM entry WHERE queue_id = ?2 AND "
 	    "owner = ?3",
-	[ENTRY_GET] = "SELECT " BRIEF " FROM entry WHERE id = ?2",
-	[ENTRY_GET_WHOLE] = "SELECT " BRIEF ", summary FROM entry "
+	[ENTRY_GET] = "SELECT " BRIEF ", is_releasing FROM entry "
+	    "WHERE id = ?2",
+	[ENTRY_GET_WHOLE] = "SELECT " BRIEF ", is_releasing, summary FROM entry "
 	    "WHERE id = ?2",
 	[ENTRY_DELETE] = "DELETE FROM entry WHERE id = ?2",
 	[ENTRY_EXISTS] = "SELECT 1 FROM entry WHERE id = ?2",
@@ -59,6 +60,9 @@ static const char *const statements[STATEMENTS] = {
 	    "ORDER BY octets DESC LIMIT 1",
 	[HOLDER_SUM] = "SELECT COALESCE(SUM(entries), 0), "
 	    "COALESCE(SUM(octets), 0) FROM holder",
+	[RELEASING_SET] = "UPDATE entry SET is_releasing = ?3 WHERE id = ?2",
+	[RELEASING_NEXT] = "SELECT id FROM entry WHERE is_releasing = 1 AND "
+	    "id > ?2 ORDER BY id LIMIT 1",
 	[OLDEST_OF] = "SELECT id FROM entry WHERE owner = ?2 ORDER BY id "
 	    "LIMIT 1",
 };
@@ -90,6 +94,9 @@ static const char *const migrations[] = {
 	"CREATE TABLE holder (owner TEXT PRIMARY KEY, "
 	" entries INTEGER NOT NULL, octets INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX holder_octets ON holder (octets);",
+	("ALTER TABLE entry ADD COLUMN is_releasing INTEGER NOT NULL "
+	"DEFAULT 0;"
+	"CREATE INDEX entry_releasing ON entry (id) WHERE is_releasing = 1;"),
 };
 
 const struct db_schema quarantine_schema = {

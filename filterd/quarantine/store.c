@@ -76,19 +76,21 @@ static int
 next_epoch(struct quarantine_store *store, struct err *err)
 {
 	struct db_query *q = db_query(store->db, EPOCH_GET);
+	uint64_t epoch = 0;
 	int rc;
 
 	if (db_next(q))
-		store->epoch = db_col_u64(q, 0);
+		epoch = db_col_u64(q, 0);
 	if ((rc = db_end(&q, err)) != 0)
 		return rc;
-	store->epoch++;
-	store->sequence = 0;
+	epoch = blob_ids_epoch_after(epoch);
 	if ((rc = quarantine_store_begin(store, err)) != 0)
 		return rc;
 	q = db_query(store->db, EPOCH_SET);
-	db_bind_u64(q, 2, store->epoch);
-	return db_run(&q, err);
+	db_bind_u64(q, 2, epoch);
+	if ((rc = db_run(&q, err)) == 0)
+		blob_ids_begin(&store->ids, epoch);
+	return rc;
 }
 
 int
@@ -98,10 +100,10 @@ quarantine_store_reserve(struct quarantine_store *store, uint64_t *id_r,
 	uint64_t id;
 	int rc;
 
-	if (store->sequence >= 0x7ffffff && (rc = next_epoch(store, err)) != 0)
+	if (blob_ids_used_up(&store->ids) &&
+	    (rc = next_epoch(store, err)) != 0)
 		return rc;
-	/* Epochs make ids unique over crashes: a start never reuses one. */
-	id = store->epoch << 27 | ++store->sequence;
+	id = blob_ids_next(&store->ids);
 	if ((rc = blob_links_prepare(&store->links, id, err)) != 0)
 		return rc;
 	*id_r = id;

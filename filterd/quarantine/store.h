@@ -47,6 +47,7 @@ struct quarantine_entry {
 	struct str owner;	/* address, or domain */
 	struct str domain;	/* whose: of the owner */
 	bool is_for_admin;
+	bool is_releasing;	/* decided, and not yet gone */
 	struct str sender;
 	uint64_t sender_account;
 	uint64_t flags;		/* enum queue_flag */
@@ -123,9 +124,15 @@ int quarantine_store_delete(struct quarantine_store *store, uint64_t id,
     struct err *err);
 
 /* These recipients have the message: they go, and the entry with the last one.
- * Others may have come while it was on its way to them. */
+ * Others may have come while it was on its way to them: for those it is an
+ * entry that nobody has decided about. */
 int quarantine_store_rcpts_done(struct quarantine_store *store, uint64_t id,
     const struct quarantine_rcpt *rcpts, size_t len, struct err *err);
+
+/* It was decided that it goes on to its recipients, or that it stays after
+ * all. ERR_NOTFOUND. */
+int quarantine_store_set_releasing(struct quarantine_store *store,
+    uint64_t id, bool is_releasing, struct err *err);
 
 /* Delete up to max entries of domain kept before kept_s; how many. */
 int quarantine_store_expire(struct quarantine_store *store,
@@ -160,6 +167,11 @@ int quarantine_store_ids(struct quarantine_store *store,
 int quarantine_store_next_domain(struct quarantine_store *store,
     struct str after, struct arena *arena, struct str *domain_r,
     struct err *err);
+
+/* The first entry after `after` whose release was decided and has not ended;
+ * 0: there is none. */
+int quarantine_store_next_releasing(struct quarantine_store *store,
+    uint64_t after, uint64_t *id_r, struct err *err);
 
 struct quarantine_status quarantine_store_status(
     const struct quarantine_store *store);

@@ -3,6 +3,7 @@
 #ifndef QUARANTINE_STORE_INT_H
 #define QUARANTINE_STORE_INT_H
 
+#include "blob/ids.h"
 #include "blob/round.h"
 #include "db/db.h"
 #include "filterd/quarantine/store.h"
@@ -37,6 +38,8 @@ enum quarantine_statement {
 	HOLDER_GET,
 	HOLDER_LARGEST,
 	HOLDER_SUM,
+	RELEASING_SET,
+	RELEASING_NEXT,
 	OLDEST_OF,
 	STATEMENTS
 };
@@ -51,8 +54,7 @@ struct quarantine_store {
 	struct blob_links links;
 	struct quarantine_limits limits;
 	struct quarantine_status status;
-	uint64_t epoch;
-	uint32_t sequence;
+	struct blob_ids ids;
 };
 
 /* Open the round's transaction. */

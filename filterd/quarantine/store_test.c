@@ -166,6 +166,16 @@ is_there(struct rig *rig, uint64_t id)
 	    &entry, NULL) == 0;
 }
 
+static uint64_t
+next_releasing(struct rig *rig, uint64_t after)
+{
+	uint64_t id;
+
+	assert_int_equal(quarantine_store_next_releasing(rig->store, after,
+	    &id, NULL), 0);
+	return id;
+}
+
 /* ---- tests ---- */
 
 static void
@@ -264,6 +274,8 @@ test_rcpts_done(void **state)
 
 	assert_int_equal(quarantine_store_get(rig->store, id, true,
 	    rig->arena, &entry, NULL), 0);
+	assert_int_equal(quarantine_store_set_releasing(rig->store, id, true,
+	    NULL), 0);
 	assert_int_equal(quarantine_store_add_rcpts(rig->store, id, &late, 1,
 	    NULL), 0);
 	assert_int_equal(quarantine_store_rcpts_done(rig->store, id,
@@ -274,6 +286,7 @@ test_rcpts_done(void **state)
 	    rig->arena, &entry, NULL), 0);
 	assert_int_equal(entry.rcpts_len, 1);
 	assert_int_equal(entry.rcpts[0].n, 9);
+	assert_int_equal(next_releasing(rig, 0), 0);
 	assert_int_equal(quarantine_store_rcpts_done(rig->store, id, &late,
 	    1, NULL), 0);
 	commit(rig);
@@ -281,6 +294,43 @@ test_rcpts_done(void **state)
 	assert_true(is_gone(rig, 9));
 	assert_int_equal(quarantine_store_rcpts_done(rig->store, id, &late,
 	    1, NULL), ERR_NOTFOUND);
+}
+
+/* A decision outlives the program, and ends with the entry. */
+static void
+test_releasing(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t one = add(rig, 1, "a@a.test", 1);
+	uint64_t other = add(rig, 2, "a@a.test", 1);
+	uint64_t last = add(rig, 3, "a@a.test", 1);
+	struct quarantine_entry entry;
+
+	assert_int_equal(next_releasing(rig, 0), 0);
+	assert_int_equal(quarantine_store_set_releasing(rig->store, one,
+	    true, NULL), 0);
+	assert_int_equal(quarantine_store_set_releasing(rig->store, last,
+	    true, NULL), 0);
+	commit(rig);
+	rig_close(rig);
+	rig_open(rig);
+	assert_int_equal(next_releasing(rig, 0), one);
+	assert_int_equal(next_releasing(rig, one), last);
+	assert_int_equal(next_releasing(rig, last), 0);
+	assert_int_equal(quarantine_store_get(rig->store, other, false,
+	    rig->arena, &entry, NULL), 0);
+	assert_false(entry.is_releasing);
+	assert_int_equal(quarantine_store_get(rig->store, last, true,
+	    rig->arena, &entry, NULL), 0);
+	assert_true(entry.is_releasing);
+	assert_true(str_eq(entry.summary, STR("summary")));
+	assert_int_equal(quarantine_store_set_releasing(rig->store, one,
+	    false, NULL), 0);
+	assert_int_equal(quarantine_store_delete(rig->store, last, NULL), 0);
+	commit(rig);
+	assert_int_equal(next_releasing(rig, 0), 0);
+	assert_int_equal(quarantine_store_set_releasing(rig->store, last,
+	    true, NULL), ERR_NOTFOUND);
 }
 
 /* A crash between link and row: the link goes at the next start. */
@@ -455,6 +505,7 @@ main(void)
 		RIGGED(test_there_and_back),
 		RIGGED(test_gone),
 		RIGGED(test_rcpts_done),
+		RIGGED(test_releasing),
 		RIGGED(test_links_without_rows),
 		RIGGED(test_shares),
 		RIGGED(test_expiry),

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/when.h"
+#include "blob/ids.h"
 #include "blob/round.h"
 #include "db/db.h"
 
@@ -126,8 +127,7 @@ struct queue_store {
 	struct blob_round round;
 	bool has_progress;	/* the round changed more than new items */
 	struct blob_links links;
-	uint64_t epoch;
-	uint32_t sequence;
+	struct blob_ids ids;
 };
 
 /* ---- commit ---- */
@@ -192,22 +192,20 @@ static int
 next_epoch(struct queue_store *store, struct err *err)
 {
 	struct db_query *q = db_query(store->db, EPOCH_GET);
+	uint64_t epoch = 0;
 	int rc;
 
 	if (db_next(q))
-		store->epoch = db_col_u64(q, 0);
+		epoch = db_col_u64(q, 0);
 	if ((rc = db_end(&q, err)) != 0)
 		return rc;
-	store->epoch++;
-	store->sequence = 0;
-	if ((rc = db_begin(store->db, DB_SYNC_FULL, err)) != 0)
+	epoch = blob_ids_epoch_after(epoch);
+	if ((rc = begin(store, err)) != 0)
 		return rc;
 	q = db_query(store->db, EPOCH_SET);
-	db_bind_u64(q, 2, store->epoch);
-	if ((rc = db_run(&q, err)) != 0)
-		db_rollback(store->db);
-	else
-		rc = db_commit(store->db, err);
+	db_bind_u64(q, 2, epoch);
+	if ((rc = db_run(&q, err)) == 0)
+		blob_ids_begin(&store->ids, epoch);
 	return rc;
 }
 
@@ -218,10 +216,10 @@ queue_store_reserve(struct queue_store *store, uint64_t *id_r,
 	uint64_t id;
 	int rc;
 
-	if (store->sequence >= 0x7ffffff && (rc = next_epoch(store, err)) != 0)
+	if (blob_ids_used_up(&store->ids) &&
+	    (rc = next_epoch(store, err)) != 0)
 		return rc;
-	/* Epochs make ids unique over crashes: a start never reuses one. */
-	id = store->epoch << 27 | ++store->sequence;
+	id = blob_ids_next(&store->ids);
 	if ((rc = blob_links_prepare(&store->links, id, err)) != 0)
 		return rc;
 	*id_r = id;
@@ -275,7 +273,8 @@ queue_store_open(struct queue_store **store_r, struct loop *loop,
 	blob_round_init(&store->round, &store->links);
 	loop_later_init(&store->commit, on_commit, store);
 	if ((rc = db_open(&store->db, path, &options, err)) != 0 ||
-	    (rc = next_epoch(store, err)) != 0) {
+	    (rc = next_epoch(store, err)) != 0 ||
+	    (rc = db_commit(store->db, err)) != 0) {
 		queue_store_close(&store);
 		return rc;
 	}

@@ -12,6 +12,7 @@ import tempfile
 import termios
 import time
 
+from lock import lock
 from test_roundtrip import fetch_all, imap, wait_messages
 
 ALICE, BOB = "alice@example.test", "bob@example.test"

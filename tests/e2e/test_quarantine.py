@@ -322,26 +322,70 @@ def wait_for_another(hk, program, pids):
         time.sleep(0.05)
 
 
+def held_ids(hk):
+    return [i["id"] for i in hk.cli_json("quarantine", "list")]
+
+
 @pytest.mark.fault
 def test_crash_of_a_release(plain):
-    """Ends after the queue has answered, before the entry is gone: released again, delivered once."""
-    hk = plain
-    send(hk, message("once", LOCKED), *USERS)
-    items = kept(hk, "once", 2)
-    one = next(i for i in items if i["owner"] == USERS[0])
-    tracer, pids = crash_at(hk, "quarantined", "pwrite64:signal=SIGKILL:when=1")
-    done = hk.cli("quarantine", "release", one["id"], check=False)
-    tracer.wait(20)
-    assert done.returncode == 1
-    wait_for_another(hk, "quarantined", pids)
-    assert find(hk, "once", USERS[0]) is not None
-    assert one["id"] in [i["id"] for i in hk.cli_json("quarantine", "list")]
-    hk.cli("quarantine", "release", one["id"])
-    assert [i["owner"] for i in hk.cli_json("quarantine", "list")] == [USERS[1]]
-    hk.wait_queue_empty()
-    assert len(hk.events("queue.item.repeated")) == 1
-    assert copies(hk, "once", USERS[0]) == 1 and copies(hk, "once", USERS[1]) == 0
+    """Ends at each of its writes: before the decision is on disk nothing goes; after it the message goes by itself, once,
+    whether the queue had it or not."""
+    hk, ends = plain, set()
+    for n in range(1, 12):
+        subject, repeated = f"once-{n}", len(hk.events("queue.item.repeated"))
+        send(hk, message(subject, LOCKED), *USERS)
+        one = next(i for i in kept(hk, subject, 2) if i["owner"] == USERS[0])
+        tracer, pids = crash_at(hk, "quarantined", f"pwrite64:signal=SIGKILL:when={n}")
+        done = hk.cli("quarantine", "release", one["id"], check=False)
+        if done.returncode == 0:
+            tracer.terminate()
+            tracer.wait(20)
+            break
+        tracer.wait(20)
+        wait_for_another(hk, "quarantined", pids)
+        deadline = time.monotonic() + 3
+        while one["id"] in held_ids(hk) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if one["id"] in held_ids(hk):
+            ends.add("undecided")
+            assert find(hk, subject, USERS[0], seconds=0) is None
+            hk.cli("quarantine", "release", one["id"])
+        else:
+            ends.add("repeated" if len(hk.events("queue.item.repeated")) > repeated else "resumed")
+        assert find(hk, subject, USERS[0]) is not None
+        hk.wait_queue_empty()
+        assert copies(hk, subject, USERS[0]) == 1 and copies(hk, subject, USERS[1]) == 0
+    assert ends >= {"undecided", "repeated"}, ends
     hk.cli("quarantine", "delete", "--all")
+
+
+@pytest.mark.fault
+def test_release_while_the_queue_is_away(plain):
+    """Decided, and taken up when the queue is back, by a quarantine that was started meanwhile."""
+    hk = plain
+    send(hk, message("later", LOCKED))
+    item, = kept(hk, "later")
+    queue, = hk.processes()["queued"]
+    os.kill(queue, signal.SIGSTOP)
+    asker = threading.Thread(target=hk.cli, args=("quarantine", "release", item["id"]), kwargs={"check": False})
+    asker.start()
+    try:
+        deadline = time.monotonic() + 20
+        while hk.cli_json("quarantine", "list")[0]["state"] != "releasing":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        pids = hk.processes()["quarantined"]
+        os.kill(pids[0], signal.SIGKILL)
+        wait_for_another(hk, "quarantined", pids)
+    finally:
+        os.kill(queue, signal.SIGCONT)
+        asker.join()
+    assert find(hk, "later") is not None
+    deadline = time.monotonic() + 20
+    while held_ids(hk):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert copies(hk, "later", USERS[0]) == 1
 
 
 @pytest.mark.fault
