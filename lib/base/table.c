@@ -6,8 +6,12 @@
 /*
  * Open addressing with linear probing. A deleted entry is closed by moving
  * later entries of its run back, so no tombstones pile up; table_next() goes
- * downwards, so that this moves no entry it has still to visit past it.
+ * downwards from a free slot, so that this moves no entry it has still to visit
+ * past it: a run that goes over the end of the slots is walked in one piece.
  */
+#define CURSOR_STEP_BITS 32
+_Static_assert(sizeof(size_t) == 8, "a cursor has two halves");
+
 struct slot {
 	uint64_t hash;
 	void *value;		/* NULL: free */
@@ -259,18 +263,39 @@ table_count(const struct table *table)
 	return table->count;
 }
 
+/* There is one: at most three quarters are taken. While nothing is added it
+ * stays free. */
+static size_t
+free_slot(const struct table *table)
+{
+	size_t i = 0;
+
+	while (table->slots[i].value != NULL)
+		i++;
+	return i;
+}
+
 void *
 table_next(const struct table *table, size_t *cursor, struct str *key_r)
 {
+	/* The slot to begin below, and the steps from there. */
+	size_t start = *cursor >> CURSOR_STEP_BITS;
+	size_t step = *cursor & ((1ULL << CURSOR_STEP_BITS) - 1);
 	const struct slot *slot;
 
-	while (*cursor < table->cap) {
-		slot = &table->slots[table->cap - 1 - (*cursor)++];
+	if (table->count == 0)
+		return NULL;
+	if (step == 0)
+		start = free_slot(table);
+	while (++step < table->cap) {
+		slot = &table->slots[(start - step) & (table->cap - 1)];
 		if (slot->value == NULL)
 			continue;
+		*cursor = start << CURSOR_STEP_BITS | step;
 		if (key_r != NULL)
 			*key_r = slot_key(slot);
 		return slot->value;
 	}
+	*cursor = start << CURSOR_STEP_BITS | (step - 1);
 	return NULL;
 }
