@@ -58,13 +58,20 @@ static const struct {
 	{ 0, MARK("\037\213"), KIND_GZIP }, { 0, MARK("BZh"), KIND_BZIP2 },
 	{ 0, MARK("\xfd""7zXZ\0"), KIND_XZ },
 	{ 0, MARK("\x28\xb5\x2f\xfd"), KIND_ZSTD },
-	{ 0, MARK("\x60\xea"), KIND_ARJ }, { 7, MARK("**ACE**"), KIND_ACE },
+	{ 0, MARK("LZIP\001"), KIND_LZIP },
+	{ 0, MARK("\x04\x22\x4d\x18"), KIND_LZ4 },
+	{ 0, MARK("\x02\x21\x4c\x18"), KIND_LZ4 },
+	{ 7, MARK("**ACE**"), KIND_ACE },
+	{ 20, MARK("\xdc\xa7\xc4\xfd"), KIND_ZOO },
+	{ 0, MARK("ALZ\001"), KIND_ALZ }, { 0, MARK("EGGA"), KIND_EGG },
+	{ 0, MARK("!<arch>\n"), KIND_AR },
+	{ 0, MARK("\xed\xab\xee\xdb"), KIND_RPM },
 	{ 0, MARK("070701"), KIND_CPIO }, { 0, MARK("070702"), KIND_CPIO },
-	{ 0, MARK("070707"), KIND_CPIO }, { 0, MARK("\xc7\x71"), KIND_CPIO },
-	{ 0, MARK("\x71\xc7"), KIND_CPIO },
+	{ 0, MARK("070707"), KIND_CPIO },
 	{ 0, MARK("\x78\x9f\x3e\x22"), KIND_TNEF },
 	{ 0, MARK("vhdxfile"), KIND_VHDX }, { 0, MARK("conectix"), KIND_VHD },
-	{ 0, MARK("MSWIM\0\0\0"), KIND_WIM },
+	{ 0, MARK("MSWIM\0\0\0"), KIND_WIM }, { 0, MARK("KDMV"), KIND_VMDK },
+	{ 0, MARK("QFI\xfb"), KIND_QCOW }, { 0, MARK("hsqs"), KIND_SQUASHFS },
 	{ 0, MARK("\x89PNG\r\n\032\n"), KIND_PICTURE },
 	{ 0, MARK("\xff\xd8\xff"), KIND_PICTURE },
 	{ 0, MARK("GIF87a"), KIND_PICTURE }, { 0, MARK("GIF89a"), KIND_PICTURE },
@@ -199,6 +206,72 @@ by_lha(struct str file, enum attack_kind *kind_r)
 	    (file.p[4] != 'h' && file.p[4] != 'z') || file.p[6] != '-')
 		return false;
 	*kind_r = KIND_LHA;
+	return true;
+}
+
+/* The main header of ARJ: its size, and the type of what it heads. */
+static bool
+by_arj(struct str file, enum attack_kind *kind_r)
+{
+	unsigned size = bytes_le16(file, 2);
+
+	if (!bytes_is(file, 0, STR("\x60\xea")) || size < 30 ||
+	    size > 2600 || !bytes_is(file, 10, STR("\2")))
+		return false;
+	*kind_r = KIND_ARJ;
+	return true;
+}
+
+/* The old binary cpio, in either order of octets: a name of sane length. */
+static bool
+by_cpio(struct str file, enum attack_kind *kind_r)
+{
+	unsigned size = bytes_le16(file, 20);
+
+	if (bytes_is(file, 0, STR("\x71\xc7")))
+		size = (size & 0xff) << 8 | size >> 8;
+	else if (!bytes_is(file, 0, STR("\xc7\x71")))
+		return false;
+	if (size == 0 || size > 4096)
+		return false;
+	*kind_r = KIND_CPIO;
+	return true;
+}
+
+/* A file of LZMA alone has no mark: its dictionary is a power of two or one
+ * and a half of it, and its size is not known or not absurd. */
+static bool
+by_lzma(struct str file, enum attack_kind *kind_r)
+{
+	uint32_t dictionary = bytes_le32(file, 1), low;
+
+	if (!bytes_has(file, 0, 14) || (unsigned char)file.p[0] >= 225 ||
+	    dictionary < 4096 || file.p[13] != '\0')
+		return false;
+	low = dictionary & (0U - dictionary);
+	if (dictionary != low && dictionary != low * 3)
+		return false;
+	if (!bytes_is(file, 5, STR("\xff\xff\xff\xff\xff\xff\xff\xff")) &&
+	    !bytes_is(file, 10, STR("\0\0\0")))
+		return false;
+	*kind_r = KIND_LZMA;
+	return true;
+}
+
+/* compress(1): at most 16 bits, no flags that nobody has. Zstandard may begin
+ * with a frame to skip. */
+static bool
+by_squeezed(struct str file, enum attack_kind *kind_r)
+{
+	if (bytes_is(file, 0, STR("\037\235")) && bytes_has(file, 2, 1) &&
+	    (file.p[2] & 0x60) == 0 && (file.p[2] & 0x1f) >= 9 &&
+	    (file.p[2] & 0x1f) <= 16)
+		*kind_r = KIND_COMPRESS;
+	else if (bytes_is(file, 1, STR("\x2a\x4d\x18")) &&
+	    (file.p[0] & 0xf0) == 0x50)
+		*kind_r = KIND_ZSTD;
+	else
+		return false;
 	return true;
 }
 
@@ -401,21 +474,30 @@ by_text(struct str file, const struct name_look *look)
 	return KIND_TEXT;
 }
 
+bool
+kind_of_structure(struct str file, enum attack_kind *kind_r)
+{
+	static bool (*const structures[])(struct str, enum attack_kind *) = {
+		by_dos, by_cfb, by_zip, by_babe, by_lha, by_arj, by_cpio,
+		by_marks, by_squeezed, by_media, by_disk, by_lzma,
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(structures); i++)
+		if (structures[i](file, kind_r))
+			return true;
+	return false;
+}
+
 enum attack_kind
 kind_of(struct str file, const struct name_look *look)
 {
-	static bool (*const structures[])(struct str, enum attack_kind *) = {
-		by_dos, by_cfb, by_zip, by_babe, by_lha, by_marks, by_media,
-		by_disk,
-	};
 	enum attack_kind kind;
-	size_t i;
 
 	if (file.len == 0)
 		return KIND_EMPTY;
-	for (i = 0; i < COUNT(structures); i++)
-		if (structures[i](file, &kind))
-			return kind;
+	if (kind_of_structure(file, &kind))
+		return kind;
 	/* What a reader of PDF still takes for one, whatever stands first. */
 	if (bytes_find(str_sub(file, 0, PDF_MARK_WITHIN + 5), 0,
 	    STR("%PDF-")) != STR_NPOS)

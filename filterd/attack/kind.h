@@ -32,6 +32,9 @@ enum attack_kind {
 /* What a file is; look: of its name. */
 enum attack_kind kind_of(struct str file, const struct name_look *look);
 
+/* Only what its octets' structure says: no text. False: nothing known. */
+bool kind_of_structure(struct str file, enum attack_kind *kind_r);
+
 const char *kind_name(enum attack_kind kind);
 unsigned kind_flags(enum attack_kind kind);
 

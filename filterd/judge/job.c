@@ -46,6 +46,7 @@ struct job_impl {
 	uint32_t scan;			/* the call */
 	enum scan_result virus;
 	struct str virus_name;
+	struct str locked_name;		/* of the first part with a password */
 	struct verdict_part *parts;	/* infected ones, if they fit */
 	size_t parts_len;
 	struct suspicion suspicion;
@@ -179,6 +180,7 @@ judge_content(struct job_impl *impl, struct verdict *verdict)
 	verdict->virus_name = impl->virus_name;
 	verdict->parts = impl->parts;
 	verdict->parts_len = impl->parts_len;
+	virus_weigh(&impl->env->virus, impl->locked_name, verdict);
 	virus_judge(&impl->env->virus, &impl->envelope, impl->arena, verdict);
 	suspicion_judge(&impl->suspicion, impl->env->suspicious,
 	    &impl->envelope, verdict);
@@ -254,6 +256,8 @@ take_rows(struct job_impl *impl, struct ipc_in *in)
 			    part, name, detail);
 		else if (what == SCAN_INFECTED && are_named)
 			are_named = take_part(impl, part, name);
+		else if (what == SCAN_ENCRYPTED && impl->locked_name.len == 0)
+			impl->locked_name = arena_str(impl->arena, name);
 	}
 	if (!are_named)
 		impl->parts_len = 0;

@@ -75,6 +75,17 @@ text_of(enum scan_result result)
 }
 
 void
+virus_weigh(const struct virus_policy *policy, struct str locked,
+    struct verdict *verdict)
+{
+	if (verdict->virus != SCAN_LIMIT || locked.len == 0 ||
+	    policy->encrypted <= policy->unscannable)
+		return;
+	verdict->virus = SCAN_ENCRYPTED;
+	verdict->virus_name = locked;
+}
+
+void
 virus_judge(const struct virus_policy *policy,
     const struct envelope *envelope, struct arena *arena,
     struct verdict *verdict)

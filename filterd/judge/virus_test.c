@@ -113,6 +113,47 @@ expect(const struct setting *setting, unsigned way, enum scan_result result,
 	arena_free(&arena);
 }
 
+static struct verdict
+weighed(unsigned encrypted, unsigned unscannable, enum scan_result result,
+    struct str locked)
+{
+	const struct virus_config config = {
+		.encrypted = str_of(settings[encrypted]),
+		.unscannable = str_of(settings[unscannable]),
+	};
+	struct verdict verdict = { .virus = result,
+	    .virus_name = STR("Limits.Octets") };
+	struct virus_policy policy;
+
+	virus_policy_read(&policy, &config);
+	virus_weigh(&policy, locked, &verdict);
+	return verdict;
+}
+
+/* What cannot be looked at is no way around what has a password, nor the
+ * other way. */
+static void
+test_password_beside_a_limit(void **state)
+{
+	struct str locked = STR("Heuristics.Encrypted.Zip");
+	struct verdict verdict;
+
+	(void)state;
+	verdict = weighed(S_REFUSE, S_DELIVER, SCAN_LIMIT, locked);
+	assert_int_equal(verdict.virus, SCAN_ENCRYPTED);
+	assert_true(str_eq(verdict.virus_name, locked));
+	assert_int_equal(weighed(S_REFUSE, S_QUARANTINE, SCAN_LIMIT,
+	    locked).virus, SCAN_ENCRYPTED);
+	assert_int_equal(weighed(S_QUARANTINE, S_QUARANTINE, SCAN_LIMIT,
+	    locked).virus, SCAN_LIMIT);
+	assert_int_equal(weighed(S_DELIVER, S_REFUSE, SCAN_LIMIT,
+	    locked).virus, SCAN_LIMIT);
+	assert_int_equal(weighed(S_REFUSE, S_DELIVER, SCAN_LIMIT,
+	    STR("")).virus, SCAN_LIMIT);
+	assert_int_equal(weighed(S_REFUSE, S_DELIVER, SCAN_INFECTED,
+	    locked).virus, SCAN_INFECTED);
+}
+
 static void
 expect_of(const struct setting *setting)
 {
@@ -194,6 +235,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_setting),
 		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_password_beside_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "filterd/virus/opened.h"
 
 #define PCRE_MATCH_MAX 100000
 #define PCRE_DEPTH_MAX 2000
@@ -21,7 +22,47 @@
 
 struct engine {
 	struct cl_engine *cl;
+	bool is_forgetful;	/* it keeps no list of clean files */
 };
+
+/* ---- what libclamav comes to ---- */
+
+static cl_error_t
+on_file(int fd, const char *type, const char **ancestors, size_t parent_size,
+    const char *name, size_t size, const char *octets, uint32_t level,
+    uint32_t attributes, void *ctx)
+{
+	(void)fd;
+	(void)type;
+	(void)ancestors;
+	(void)parent_size;
+	(void)name;
+	(void)attributes;
+	if (ctx != NULL)
+		opened_file(ctx, level, octets != NULL ?
+		    str_make(octets, size) : STR_NONE);
+	return CL_CLEAN;
+}
+
+static cl_error_t
+on_scan(int fd, const char *type, void *ctx)
+{
+	(void)fd;
+	(void)type;
+	if (ctx != NULL)
+		opened_scan(ctx);
+	return CL_CLEAN;
+}
+
+/* What is clean but for a container that stays closed would be known as clean
+ * the next time: from now on everything is gone into. */
+static void
+forget(struct engine *engine)
+{
+	if (!engine->is_forgetful && cl_engine_set_num(engine->cl,
+	    CL_ENGINE_DISABLE_CACHE, 1) == CL_SUCCESS)
+		engine->is_forgetful = true;
+}
 
 /* ---- loading ---- */
 
@@ -116,6 +157,10 @@ engine_load(const char *const *folders, uint64_t *signatures_r,
 		err_set(err, ERR_TEMP, "libclamav: %s", cl_strerror(rc));
 	else if (set_limits(engine->cl, err) == 0)
 		(void)load_folders(engine->cl, folders, &count, err);
+	if (err->code == 0) {
+		cl_engine_set_clcb_file_inspection(engine->cl, on_file);
+		cl_engine_set_clcb_pre_scan(engine->cl, on_scan);
+	}
 	if (err->code != 0)
 		engine_free(&engine);
 	*signatures_r = count;
@@ -262,8 +307,9 @@ engine_scan(struct engine *engine, int fd, uint64_t ms)
 		    CL_SCAN_HEURISTIC_ENCRYPTED_DOC,
 	};
 	struct finding finding = { .result = SCAN_CLEAN };
-	const char *name = NULL;
+	const char *name = NULL, *unopened;
 	unsigned long scanned = 0;
+	struct opened opened;
 	struct stat st;
 	cl_error_t rc;
 
@@ -276,13 +322,22 @@ engine_scan(struct engine *engine, int fd, uint64_t ms)
 
 	(void)cl_engine_set_num(engine->cl, CL_ENGINE_MAX_SCANTIME,
 	    ms != 0 ? (long long)ms : 1);
-	rc = cl_scandesc(fd, NULL, &name, &scanned, engine->cl, &options);
+	opened_begin(&opened);
+	rc = cl_scandesc_callback(fd, NULL, &name, &scanned, engine->cl,
+	    &options, &opened);
+	unopened = opened_end(&opened);
+	if (unopened != NULL)
+		forget(engine);
 	if (rc == CL_VIRUS) {
 		put_name(&finding, name != NULL ? name : "unnamed");
 		finding.result = result_of(finding.name);
 	} else if (rc != CL_SUCCESS) {
 		put_name(&finding, cl_strerror(rc));
 		finding.result = is_ours(rc) ? SCAN_CRASHED : SCAN_LIMIT;
+	} else if (unopened != NULL) {
+		(void)snprintf(finding.name, sizeof(finding.name),
+		    "Unopened.%s", unopened);
+		finding.result = SCAN_LIMIT;
 	}
 	return finding;
 }

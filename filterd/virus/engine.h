@@ -3,8 +3,8 @@
  * engine: libclamav with our limits. One file in, one finding out.
  *
  * What libclamav cannot open is told apart from what is clean: archives with
- * a password are SCAN_ENCRYPTED, what meets a limit or cannot be parsed is
- * SCAN_LIMIT, and where files or memory fail us nobody has looked:
+ * a password are SCAN_ENCRYPTED, what meets a limit, cannot be parsed or is a
+ * container it cannot open (opened.h) is SCAN_LIMIT, and where files or memory fail us nobody has looked:
  * SCAN_CRASHED. A signature that matches anywhere outweighs all of these.
  *
  * Lifetime.   engine_load() in a process without threads; the processes it

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/buf.h"
 #include "filterd/virus/message.h"
@@ -89,6 +90,103 @@ test_archives_are_opened(void **state)
 	struct fixture *f = *state;
 
 	assert_true(engine_test(f->engine, f->dir));
+}
+
+/* A file of LZMA alone begins so. */
+#define BY_LZMA "\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0" "\x18\x4c\x82"
+
+static struct finding
+finding_of(struct fixture *f, struct str file)
+{
+	int fd = file_of(file);
+	struct finding finding = engine_scan(f->engine, fd, MS);
+
+	(void)close(fd);
+	return finding;
+}
+
+/* A stored zip with one member. */
+static void
+put_zip(struct buf *out, struct str member)
+{
+	static const char local[] = "PK\3\4\12\0\0\0\0\0!Z!Z";
+	static const char central[] = "PK\1\2\12\0\12\0\0\0\0\0!Z!Z";
+	static const char end[] = "PK\5\6\0\0\0\0\1\0\1\0";
+	uint32_t crc = (uint32_t)crc32(0, (const Bytef *)member.p,
+	    (uInt)member.len), len = (uint32_t)member.len;
+	uint32_t sizes[3] = { crc, len, len }, directory[2] = { 47, 0 };
+	uint16_t names[2] = { 1, 0 };
+
+	buf_add(out, local, sizeof(local) - 1);
+	buf_add(out, sizes, sizeof(sizes));
+	buf_add(out, names, sizeof(names));
+	buf_add_cstr(out, "m");
+	buf_add_str(out, member);
+	directory[1] = (uint32_t)out->len;
+	buf_add(out, central, sizeof(central) - 1);
+	buf_add(out, sizes, sizeof(sizes));
+	buf_add(out, names, sizeof(names));
+	buf_add(out, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 14);
+	buf_add_cstr(out, "m");
+	buf_add(out, end, sizeof(end) - 1);
+	buf_add(out, directory, sizeof(directory));
+	buf_add(out, "\0\0", 2);
+}
+
+static void
+expect_unopened(struct fixture *f, struct str file, const char *name)
+{
+	int i;
+
+	/* Also when it was seen before. */
+	for (i = 0; i < 3; i++) {
+		struct finding finding = finding_of(f, file);
+
+		assert_int_equal(finding.result, SCAN_LIMIT);
+		assert_string_equal(finding.name, name);
+	}
+}
+
+/* What libclamav cannot open it calls clean; we do not. */
+static void
+test_what_stays_closed(void **state)
+{
+	struct fixture *f = *state;
+	struct str packed = str_make(BY_LZMA, sizeof(BY_LZMA) - 1);
+	struct buf zip, outer;
+	int i;
+
+	buf_init(&zip, 4096);
+	buf_init(&outer, 4096);
+	put_zip(&zip, STR("a text that is long enough"));
+	put_zip(&outer, buf_str(&zip));
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(finding_of(f, buf_str(&outer)).result,
+		    SCAN_CLEAN);
+		assert_int_equal(finding_of(f, buf_str(&zip)).result,
+		    SCAN_CLEAN);
+	}
+	expect_unopened(f, packed, "Unopened.lzma");
+	expect_unopened(f, STR("Rar!\032\007\0 and more of it"),
+	    "Unopened.rar");
+	buf_reset(&zip);
+	put_zip(&zip, packed);
+	expect_unopened(f, buf_str(&zip), "Unopened.lzma");
+	buf_reset(&outer);
+	put_zip(&outer, buf_str(&zip));
+	expect_unopened(f, buf_str(&outer), "Unopened.lzma");
+	/* Its method, in header and directory: 93, Zstandard. */
+	buf_reset(&zip);
+	put_zip(&zip, STR("a text that is long enough"));
+	zip.p[8] = 93;
+	*((char *)memmem(zip.p, zip.len, "PK\1\2", 4) + 10) = 93;
+	expect_unopened(f, buf_str(&zip), "Unopened.zip");
+	/* A virus outweighs it. */
+	buf_reset(&zip);
+	put_zip(&zip, STR(MARK));
+	assert_int_equal(finding_of(f, buf_str(&zip)).result, SCAN_INFECTED);
+	buf_fini(&outer);
+	buf_fini(&zip);
 }
 
 #define HEAD "From: a@example.test\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
@@ -292,6 +390,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_archives_are_opened),
+		cmocka_unit_test(test_what_stays_closed),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_odd),
 		cmocka_unit_test(test_own),

@@ -17,6 +17,9 @@ verdict_scan_words(enum scan_result result, struct str name,
 
 	if (words[result] == NULL)
 		return STR("");
+	if (result == SCAN_LIMIT && str_begins(name, STR("Unopened.")))
+		return arena_printf(arena, "a container that the scanner "
+		    "cannot open (%.*s)", STR_FMT(name));
 	if (name.len == 0)
 		return str_of(words[result]);
 	return arena_printf(arena, "%s (%.*s)", words[result],

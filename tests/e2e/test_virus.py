@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Malicious content, in and out, through a running instance; and scanners that hang or end."""
 import base64
+import bz2
 import email.message
 import email.policy
 import functools
@@ -455,6 +456,54 @@ def test_limits_are_not_clean(hk, name, make):
     assert time.monotonic() - started < SCAN_S + 6
     assert find(hk, subject)["X-Hikyaku-Scan"].startswith("unscannable; ")
     assert memory(hk) - before < 8 << 20
+
+
+def rar(name, data):
+    """RAR 4, one file, stored; its text is no signature's."""
+    def block(kind, flags, body, rest=b""):
+        head = struct.pack("<BHH", kind, flags, 7 + len(body)) + body
+        return struct.pack("<H", zlib.crc32(head) & 0xffff) + head + rest
+    entry = struct.pack("<IIBIIBBHI", len(data), len(data), 2, zlib.crc32(data), 0x5a215a21, 20, 0x30, len(name), 0x20)
+    return b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6)) + block(0x74, 0x8000, entry + name.encode(), data) + \
+        block(0x7b, 0x4000, b"")
+
+
+def by_lzma(data):
+    """What programs of today open, and libclamav does not."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.com", data)
+        archive.writestr("readme.txt", "read me, please", compress_type=zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+CLOSED = {"x.rar": rar("note.txt", b"a note that is long enough"), "x.lzma": lzma.compress(EICAR, format=lzma.FORMAT_ALONE),
+          "x.zip": by_lzma(EICAR), "x.Z": b"\x1f\x9d\x90" + bytes(30), "x.zst": b"\x28\xb5\x2f\xfd" + bytes(30)}
+KINDS = {"x.Z": "compress", "x.zst": "zstd"}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_what_stays_closed_is_not_clean(hk, name):
+    """Containers that the scanner cannot open, alone and in others, also when it has seen them before."""
+    kind = KINDS.get(name, name[2:])
+    for n, (filename, data) in enumerate([(name, CLOSED[name]), (name, CLOSED[name]), ("y.zip", packed((name, CLOSED[name]))),
+                                          ("y.zip", packed((name, CLOSED[name])))]):
+        subject = f"closed-{name}-{n}"
+        assert send(hk, message(subject, (filename, data)), "a@remote.test")[0] == 250
+        assert find(hk, subject)["X-Hikyaku-Scan"] == f"unscannable; Unopened.{kind}"
+
+
+def test_what_is_opened_is_clean(hk):
+    text = b"a text that is long enough"
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("empty"))
+    for n, (name, data) in enumerate([
+            ("a.zip", packed(("a.txt", text))), ("b.zip", packed(("a.zip", packed(("a.txt", text))))), ("a.gz", gzip.compress(text)),
+            ("a.xz", lzma.compress(text)), ("a.bz2", bz2.compress(text)), ("a.tar", tar.getvalue()), ("e.zip", packed()),
+            ("e.gz", gzip.compress(b"")), ("a.zip", packed(("a.txt", text)))]):
+        assert send(hk, message(f"opened-{n}", (name, data)), "a@remote.test")[0] == 250
+        assert find(hk, f"opened-{n}")["X-Hikyaku-Scan"] is None, name
 
 
 def test_signatures_are_reloaded_without_a_gap(hk):

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/test.h"
+
+#include "base/buf.h"
+#include "filterd/virus/opened.h"
+
+#define OCTETS(literal) { "" literal, sizeof(literal) - 1 }
+
+static void
+put_le(struct buf *out, uint32_t value, unsigned octets)
+{
+	for (; octets-- > 0; value >>= 8)
+		buf_add_char(out, (char)(value & 0xff));
+}
+
+struct member {
+	const char *name;
+	unsigned method;
+	unsigned flags;
+	uint32_t octets;	/* as it says */
+};
+
+static void
+put_member(struct buf *out, const struct member *member)
+{
+	put_le(out, 20, 2);
+	put_le(out, member->flags, 2);
+	put_le(out, member->method, 2);
+	put_le(out, 0, 4);
+	put_le(out, 0, 4);
+	put_le(out, 3, 4);
+	put_le(out, member->octets, 4);
+	put_le(out, (uint32_t)strlen(member->name), 2);
+	put_le(out, 0, 2);
+}
+
+/* A zip of members whose three octets are of no matter. */
+static void
+put_zip(struct buf *out, const struct member *members, size_t count)
+{
+	uint32_t at[4];
+	size_t i, start;
+
+	for (i = 0; i < count; i++) {
+		at[i] = (uint32_t)out->len;
+		put_le(out, 0x04034b50, 4);
+		put_member(out, &members[i]);
+		buf_add_cstr(out, members[i].name);
+		buf_add_cstr(out, "abc");
+	}
+	start = out->len;
+	for (i = 0; i < count; i++) {
+		put_le(out, 0x02014b50, 4);
+		put_le(out, 20, 2);
+		put_member(out, &members[i]);
+		put_le(out, 0, 2 + 2 + 2);
+		put_le(out, 0, 4);
+		put_le(out, at[i], 4);
+		buf_add_cstr(out, members[i].name);
+	}
+	put_le(out, 0x06054b50, 4);
+	put_le(out, 0, 4);
+	put_le(out, (uint32_t)count, 2);
+	put_le(out, (uint32_t)count, 2);
+	put_le(out, (uint32_t)(out->len - 12 - start), 4);
+	put_le(out, (uint32_t)start, 4);
+	put_le(out, 0, 2);
+}
+
+/* Files that come, one octet of level each: 'A' + level, then 'r' a RAR, 'z' a
+ * zip of one member, 't' text; small: it is known from before. */
+static const char *
+after(const char *files)
+{
+	static const struct member member = { "a.txt", 8, 0, 100 };
+	struct opened opened;
+	struct str octets;
+	const char *unopened;
+	struct buf zip;
+
+	buf_init(&zip, 1024);
+	put_zip(&zip, &member, 1);
+	opened_begin(&opened);
+	for (; *files != '\0'; files += 2) {
+		octets = STR("text");
+		if (files[1] == 'r')
+			octets = STR("Rar!\032\007\0 and more of it");
+		else if (files[1] == 'z')
+			octets = buf_str(&zip);
+		opened_file(&opened, files[0] < 'a' ?
+		    (unsigned)(files[0] - 'A') : (unsigned)(files[0] - 'a'),
+		    octets);
+		if (files[0] < 'a')
+			opened_scan(&opened);
+	}
+	unopened = opened_end(&opened);
+	buf_fini(&zip);
+	return unopened;
+}
+
+static void
+test_what_came(void **state)
+{
+	static const struct {
+		const char *files;
+		const char *unopened;
+	} cases[] = {
+		{ "", NULL }, { "At", NULL }, { "Ar", "rar" }, { "Az", "zip" },
+		{ "ArBt", NULL }, { "AzBt", NULL }, { "AzBr", "rar" },
+		{ "AzBrCt", NULL }, { "AzBrCtBrBt", "rar" },
+		{ "AzBzCtBzCt", NULL }, { "AzBzBzCt", "zip" },
+		{ "AtBzCtBt", NULL }, { "AzBtBtBr", "rar" },
+		{ "ArBzCtAt", NULL },
+		/* Known from before: it is not gone into. */
+		{ "ar", NULL }, { "Azbz", NULL }, { "AzbzBr", "rar" },
+		{ "az", NULL }, { "Arbt", NULL },
+		/* A level is left out. */
+		{ "AtCr", "rar" }, { "AtCrDt", NULL },
+		/* Deeper than anybody goes. */
+		{ "Az`t", NULL },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *unopened = after(cases[i].files);
+
+		if (cases[i].unopened == NULL ? unopened != NULL :
+		    unopened == NULL || strcmp(unopened,
+		    cases[i].unopened) != 0)
+			fail_msg("%s: %s", cases[i].files, unopened != NULL ?
+			    unopened : "none");
+	}
+}
+
+static const char *
+alone(struct str file, bool has_child)
+{
+	struct opened opened;
+
+	opened_begin(&opened);
+	opened_file(&opened, 0, file);
+	opened_scan(&opened);
+	if (has_child) {
+		opened_file(&opened, 1, STR("text"));
+		opened_scan(&opened);
+	}
+	return opened_end(&opened);
+}
+
+static void
+check_zip(const struct member *members, size_t count, bool has_child,
+    bool is_opened)
+{
+	struct buf zip;
+
+	buf_init(&zip, 1024);
+	put_zip(&zip, members, count);
+	if (is_opened)
+		assert_null(alone(buf_str(&zip), has_child));
+	else
+		assert_string_equal(alone(buf_str(&zip), has_child), "zip");
+	buf_fini(&zip);
+}
+
+static void
+test_members_of_zips(void **state)
+{
+	static const struct member members[] = {
+		{ "text", 8, 0, 100 }, { "lzma", 14, 0, 100 },
+		{ "tiny", 14, 0, 5 }, { "folder/", 14, 0, 0 },
+		{ "locked", 99, 1, 100 },
+	};
+
+	(void)state;
+	check_zip(members, 1, true, true);
+	check_zip(members, 1, false, false);
+	/* One of them is passed over. */
+	check_zip(members, 2, true, false);
+	check_zip(members + 1, 1, false, false);
+	/* Nothing in it. */
+	check_zip(members, 0, false, true);
+	check_zip(members + 2, 2, false, true);
+	/* A password is told of elsewhere. */
+	check_zip(members + 4, 1, true, true);
+}
+
+static void
+test_kinds(void **state)
+{
+	static const struct {
+		struct str file;
+		const char *unopened;
+	} files[] = {
+		{ OCTETS(""), NULL },
+		{ OCTETS("\037\213\010\0\0\0\0\0\0\3\3\0\0\0\0\0\0\0\0\0"), NULL },
+		{ OCTETS("\037\213\010\0\0\0\0\0\0\3\3\0\0\0\0\0\6\0\0\0"),
+		    "gzip" },
+		{ OCTETS("\037\213\010"), "gzip" },
+		{ OCTETS("\x28\xb5\x2f\xfd\0"), "zstd" },
+		{ OCTETS("\x50\x2a\x4d\x18\0"), "zstd" },
+		{ OCTETS("\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x34"),
+		    "lzma" },
+		{ OCTETS("\x5d\0\0\x80\0\x64\0\0\0\0\0\0\0\0\x34"), "lzma" },
+		{ OCTETS("\x5d\0\0\x81\0\x64\0\0\0\0\0\0\0\0\x34"), NULL },
+		{ OCTETS("\x5d\0\0\x80\0\x64\0\0\0\0\0\0\1\0\x34"), NULL },
+		{ OCTETS("\037\235\220abc"), "compress" },
+		{ OCTETS("\037\235\377abc"), NULL },
+		{ OCTETS("LZIP\001\014"), "lzip" },
+		{ OCTETS("\x04\x22\x4d\x18\x64"), "lz4" },
+		{ OCTETS("!<arch>\ndebian-binary"), "ar" },
+		{ OCTETS("\xed\xab\xee\xdb\3\0"), "rpm" },
+		{ OCTETS("ALZ\001\012\0\0\0"), "alz" },
+		{ OCTETS("\x60\xea\x2b\0\x22\x0b\1\2\0\0\2\0"), "arj" },
+		{ OCTETS("\x60\xea\xff\xff\x22\x0b\1\2\0\0\2\0"), NULL },
+		{ OCTETS("\x78\x9f\x3e\x22\0\0"), NULL },
+		{ OCTETS("%PDF-1.7"), NULL },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		const char *unopened = alone(files[i].file, false);
+
+		if (files[i].unopened == NULL ? unopened != NULL :
+		    unopened == NULL || strcmp(unopened,
+		    files[i].unopened) != 0)
+			fail_msg("%zu: %s", i, unopened != NULL ? unopened :
+			    "none");
+		assert_null(alone(files[i].file, true));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_came),
+		cmocka_unit_test(test_members_of_zips),
+		cmocka_unit_test(test_kinds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
