@@ -1,90 +1,23 @@
 /* SPDX-License-Identifier: ISC */
+/* ipc: the life of a link, and what comes in by it. */
 #include "ipc/ipc_int.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/log.h"
 #include "base/table.h"
-#include "base/when.h"
 
 #define READS_PER_ROUND 32
-#define TIMER_MS 250
-
-struct call {
-	struct list node;
-	uint32_t id;
-	unsigned type;
-	uint64_t deadline_ms;
-	bool is_sent;
-	ipc_done *done;		/* NULL: cancelled */
-	void *ctx;
-};
-
-struct frame {
-	struct list node;
-	uint32_t call_id;	/* 0: not a request */
-	int fd;
-	size_t len;
-	char data[];
-};
-
-struct ipc_req {
-	struct list node;
-	struct ipc_link *link;	/* NULL: the peer is gone */
-	uint32_t id;
-	unsigned type;
-};
-
-struct ipc_link {
-	struct loop *loop;
-	const struct ipc_proto *proto;
-	bool is_server;
-	int fd;
-	struct loop_fd watch;
-	struct loop_timer timer;
-	void *ctx;
-	char peer[48];
-
-	/* server */
-	ipc_handler *const *handlers;
-	uint64_t allowed;
-	uint64_t seen_once;
-	unsigned state;
-	struct list reqs;
-	size_t reqs_len;
-
-	/* client */
-	ipc_push *push;
-	struct table *calls;
-	struct list calls_list;
-	uint32_t next_id;
-
-	ipc_gone *gone;
-	struct list frames;	/* waiting to be sent */
-	size_t frames_len;
-	struct ipc_out out;
-	int depth;		/* callbacks running; free waits for 0 */
-	bool is_freed;
-	bool is_paused;
-	char last_error[ERR_TEXT_SIZE];
-};
 
 /* One frame is received at a time; a nested wait takes memory of its own. */
 static char rx_shared[IPC_FRAME_MAX];
 static bool rx_is_busy;
 
-/* Written to when a reply's peer is gone. */
-static struct ipc_out orphan_out;
-
 static void link_lost(struct ipc_link *link);
 
-static void *
-must(void *p)
+void *
+ipc_must(void *p)
 {
 	if (p == NULL) {
 		(void)fputs("out of memory\n", stderr);
@@ -93,44 +26,23 @@ must(void *p)
 	return p;
 }
 
-/* ---- sending ---- */
-
-static void
-frame_free(struct ipc_link *link, struct frame *frame)
+void
+ipc_enter(struct ipc_link *link)
 {
-	list_del(&frame->node);
-	link->frames_len--;
-	if (frame->fd != -1)
-		(void)close(frame->fd);
-	explicit_bzero(frame->data, frame->len); /* a password may be in it */
-	free(frame);
+	link->depth++;
 }
 
-/* Keep a frame for later. ERR_TEMP when the window is full. */
-static int
-frame_queue(struct ipc_link *link, struct str data, int fd, uint32_t call_id)
+bool
+ipc_leave(struct ipc_link *link)
 {
-	struct frame *frame;
-
-	if (link->frames_len >= IPC_WINDOW)
-		return ERR_TEMP;
-	frame = must(malloc(sizeof(*frame) + data.len));
-	frame->fd = -1;
-	if (fd != -1 &&
-	    (frame->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) == -1) {
-		free(frame);
-		return ERR_TEMP;
-	}
-	frame->call_id = call_id;
-	frame->len = data.len;
-	memcpy(frame->data, data.p, data.len);
-	list_add(&link->frames, &frame->node);
-	link->frames_len++;
-	return 0;
+	if (--link->depth > 0 || !link->is_freed)
+		return !link->is_freed;
+	free(link);
+	return false;
 }
 
-static void
-watch_update(struct ipc_link *link)
+void
+ipc_watch_update(struct ipc_link *link)
 {
 	int want = 0;
 
@@ -143,221 +55,6 @@ watch_update(struct ipc_link *link)
 	loop_fd_want(&link->watch, want);
 }
 
-static void
-mark_sent(struct ipc_link *link, uint32_t call_id)
-{
-	struct call *call;
-
-	if (call_id == 0)
-		return;
-	call = table_get_u64(link->calls, call_id);
-	if (call != NULL)
-		call->is_sent = true;
-}
-
-/* Send what waits. False when the peer is lost. */
-static bool
-frames_flush(struct ipc_link *link)
-{
-	struct frame *frame;
-
-	while ((frame = list_first(&link->frames, struct frame, node))
-	    != NULL) {
-		if (frame_send(link->fd, str_make(frame->data, frame->len),
-		    frame->fd) == -1)
-			return errno == EAGAIN || errno == ENOBUFS;
-		mark_sent(link, frame->call_id);
-		frame_free(link, frame);
-	}
-	return true;
-}
-
-/*
- * Send now or keep for later. A lost peer is found by the reader, so that no
- * callback runs from inside a send.
- */
-static int
-transmit(struct ipc_link *link, struct ipc_out *out, int fd, uint32_t call_id)
-{
-	struct str data = buf_str(&out->buf);
-	int rc = 0;
-
-	if (buf_failed(&out->buf)) {
-		rc = ERR_LIMIT;
-	} else if (link->fd == -1) {
-		rc = call_id != 0 ? frame_queue(link, data, fd, call_id) :
-		    ERR_TEMP;
-	} else if (list_is_empty(&link->frames) &&
-	    frame_send(link->fd, data, fd) != -1) {
-		mark_sent(link, call_id);
-	} else {
-		rc = frame_queue(link, data, fd, call_id);
-		watch_update(link);
-	}
-	buf_reset(&out->buf);
-	if (out->buf.cap > 4096)
-		buf_trim(&out->buf);
-	return rc;
-}
-
-/* ---- calls ---- */
-
-static void
-call_free(struct ipc_link *link, struct call *call)
-{
-	/* A callback may have freed the link while its calls are ended. */
-	if (link->calls != NULL)
-		table_del_u64(link->calls, call->id);
-	list_del(&call->node);
-	free(call);
-}
-
-static void
-call_finish(struct ipc_link *link, struct call *call, int code,
-    struct ipc_in *in)
-{
-	ipc_done *done = call->done;
-	void *ctx = call->ctx;
-
-	call_free(link, call);
-	if (done != NULL)
-		done(ctx, code, in);
-}
-
-static void
-drop_call_frame(struct ipc_link *link, uint32_t call_id)
-{
-	struct frame *frame, *tmp;
-
-	list_each(frame, tmp, &link->frames, struct frame, node)
-		if (frame->call_id == call_id)
-			frame_free(link, frame);
-}
-
-static void
-enter(struct ipc_link *link)
-{
-	link->depth++;
-}
-
-/* False when the link is gone. */
-static bool
-leave(struct ipc_link *link)
-{
-	if (--link->depth > 0 || !link->is_freed)
-		return !link->is_freed;
-	free(link);
-	return false;
-}
-
-static void
-on_timer(void *arg)
-{
-	struct ipc_link *link = arg;
-	uint64_t now = when_mono_ms();
-	struct call *call, *tmp;
-	struct list late;
-
-	enter(link);
-	list_init(&late);
-	list_each(call, tmp, &link->calls_list, struct call, node) {
-		if (call->deadline_ms > now)
-			continue;
-		list_del(&call->node);
-		list_add(&late, &call->node);
-	}
-	while ((call = list_first(&late, struct call, node)) != NULL) {
-		if (!call->is_sent)
-			drop_call_frame(link, call->id);
-		(void)snprintf(link->last_error, sizeof(link->last_error),
-		    "no answer to %s", link->proto->rows[call->type].name);
-		call_finish(link, call, ERR_TEMP, NULL);
-	}
-	if (!link->is_freed && !list_is_empty(&link->calls_list))
-		loop_timer_start(&link->timer, TIMER_MS);
-	leave(link);
-}
-
-struct ipc_out *
-ipc_begin(struct ipc_link *link, unsigned type)
-{
-	const struct ipc_row *row;
-	enum wire_kind kind;
-	uint32_t id = 0;
-
-	invariant(type < link->proto->rows_len);
-	row = &link->proto->rows[type];
-	invariant((row->kind == IPC_K_PUSH) == link->is_server);
-	kind = row->kind == IPC_K_REQ ? W_REQ :
-	    row->kind == IPC_K_NOTE ? W_NOTE : W_PUSH;
-	if (kind == W_REQ) {
-		do
-			id = ++link->next_id;
-		while (id == 0 || table_get_u64(link->calls, id) != NULL);
-	}
-	return frame_begin(&link->out, kind, type, id);
-}
-
-static struct call *
-call_new(struct ipc_link *link, unsigned type, uint64_t deadline_ms,
-    ipc_done *done, void *ctx)
-{
-	struct call *call = must(calloc(1, sizeof(*call)));
-
-	call->id = link->next_id;
-	call->type = type;
-	call->deadline_ms = when_mono_ms() + deadline_ms;
-	call->done = done;
-	call->ctx = ctx;
-	list_add(&link->calls_list, &call->node);
-	table_put_u64(link->calls, call->id, call);
-	if (link->loop != NULL && !loop_timer_is_set(&link->timer))
-		loop_timer_start(&link->timer, TIMER_MS);
-	return call;
-}
-
-uint32_t
-ipc_call(struct ipc_out *out, int fd, uint64_t deadline_ms, ipc_done *done,
-    void *ctx)
-{
-	struct ipc_link *link = out->link;
-	struct call *call;
-	bool is_full;
-
-	invariant(link->proto->rows[out->type].kind == IPC_K_REQ);
-	is_full = table_count(link->calls) >= IPC_WINDOW;
-	call = call_new(link, out->type, deadline_ms, done, ctx);
-	/* A failure is told by the timer: never from inside this call. */
-	if (is_full || transmit(link, out, fd, call->id) != 0) {
-		call->deadline_ms = 0;
-		if (link->loop != NULL)
-			loop_timer_start(&link->timer, 0);
-	}
-	return call->id;
-}
-
-void
-ipc_cancel(struct ipc_link *link, uint32_t id)
-{
-	struct call *call = table_get_u64(link->calls, id);
-
-	if (call != NULL)
-		call->done = NULL;
-}
-
-void
-ipc_wipe_sent(struct ipc_link *link)
-{
-	if (link->out.buf.p != NULL)
-		explicit_bzero(link->out.buf.p, link->out.buf.cap);
-}
-
-int
-ipc_send(struct ipc_out *out, int fd)
-{
-	return transmit(out->link, out, fd, 0);
-}
-
 /* ---- receiving ---- */
 
 static void
@@ -368,8 +65,8 @@ violation(struct ipc_link *link, const char *request, const char *reason)
 	link_lost(link);
 }
 
-static const char *
-request_name(const struct ipc_link *link, unsigned type)
+const char *
+ipc_request_name(const struct ipc_link *link, unsigned type)
 {
 	return type < link->proto->rows_len ? link->proto->rows[type].name :
 	    "unknown";
@@ -410,12 +107,12 @@ serve_frame(struct ipc_link *link, enum wire_kind kind, unsigned type,
 	struct ipc_req *req = NULL;
 
 	if (why != NULL) {
-		violation(link, request_name(link, type), why);
+		violation(link, ipc_request_name(link, type), why);
 		return;
 	}
 	link->seen_once |= 1ULL << type;
 	if (kind == W_REQ) {
-		req = must(calloc(1, sizeof(*req)));
+		req = ipc_must(calloc(1, sizeof(*req)));
 		req->link = link;
 		req->id = id;
 		req->type = type;
@@ -432,7 +129,7 @@ client_push(struct ipc_link *link, unsigned type, struct ipc_in *in)
 
 	if (type >= link->proto->rows_len ||
 	    link->proto->rows[type].kind != IPC_K_PUSH) {
-		violation(link, request_name(link, type), "not a push");
+		violation(link, ipc_request_name(link, type), "not a push");
 		return;
 	}
 	row = &link->proto->rows[type];
@@ -465,7 +162,7 @@ client_reply(struct ipc_link *link, enum wire_kind kind, unsigned type,
 		return;
 	}
 	if (kind == W_REPLY) {
-		call_finish(link, call, 0, in);
+		ipc_call_finish(link, call, 0, in);
 		return;
 	}
 	code = (int)ipc_get_i64(in);
@@ -474,7 +171,7 @@ client_reply(struct ipc_link *link, enum wire_kind kind, unsigned type,
 	text = ipc_get_str(in);
 	(void)snprintf(link->last_error, sizeof(link->last_error), "%.*s",
 	    STR_FMT(text));
-	call_finish(link, call, code, NULL);
+	ipc_call_finish(link, call, code, NULL);
 }
 
 static void
@@ -499,12 +196,11 @@ dispatch(struct ipc_link *link, struct str frame, struct ipc_in *in)
 	else if (!link->is_server && (kind == W_REPLY || kind == W_ERROR))
 		client_reply(link, kind, type, id, in);
 	else
-		violation(link, request_name(link, type), "direction");
+		violation(link, ipc_request_name(link, type), "direction");
 }
 
-/* Read and dispatch one frame. False when there is nothing more to read. */
-static bool
-read_one(struct ipc_link *link)
+bool
+ipc_read_one(struct ipc_link *link)
 {
 	struct ipc_in in = { .fd = -1 };
 	bool is_shared = !rx_is_busy;
@@ -512,7 +208,7 @@ read_one(struct ipc_link *link)
 	enum received got;
 	char *rx;
 
-	rx = is_shared ? rx_shared : must(malloc(IPC_FRAME_MAX));
+	rx = is_shared ? rx_shared : ipc_must(malloc(IPC_FRAME_MAX));
 	rx_is_busy = true;
 	got = frame_receive(link->fd, rx, &frame, &in.fd);
 	if (got == RX_FRAME)
@@ -535,17 +231,17 @@ on_ready(void *arg, int what)
 	struct ipc_link *link = arg;
 	int i;
 
-	enter(link);
+	ipc_enter(link);
 	if ((what & LOOP_WRITE) != 0) {
 		/* A lost peer shows when reading, after its last words. */
-		(void)frames_flush(link);
-		watch_update(link);
+		(void)ipc_frames_flush(link);
+		ipc_watch_update(link);
 	}
 	for (i = 0; (what & LOOP_READ) != 0 && i < READS_PER_ROUND; i++)
 		if (link->is_freed || link->fd == -1 || link->is_paused ||
-		    !read_one(link))
+		    !ipc_read_one(link))
 			break;
-	leave(link);
+	ipc_leave(link);
 }
 
 /* ---- life ---- */
@@ -562,52 +258,22 @@ link_close_fd(struct ipc_link *link)
 }
 
 static void
-fail_calls(struct ipc_link *link, bool is_all)
-{
-	struct call *call, *tmp;
-	struct list lost;
-
-	list_init(&lost);
-	list_each(call, tmp, &link->calls_list, struct call, node) {
-		if (!is_all && !call->is_sent)
-			continue;
-		list_del(&call->node);
-		list_add(&lost, &call->node);
-	}
-	(void)snprintf(link->last_error, sizeof(link->last_error),
-	    "%s is gone", link->peer[0] != '\0' ? link->peer :
-	    link->proto->server);
-	while ((call = list_first(&lost, struct call, node)) != NULL)
-		call_finish(link, call, ERR_TEMP, NULL);
-}
-
-static void
-drop_frames(struct ipc_link *link, bool is_all)
-{
-	struct frame *frame, *tmp;
-
-	list_each(frame, tmp, &link->frames, struct frame, node)
-		if (is_all || frame->call_id == 0)
-			frame_free(link, frame);
-}
-
-static void
 link_lost(struct ipc_link *link)
 {
-	enter(link);
+	ipc_enter(link);
 	link_close_fd(link);
-	drop_frames(link, link->is_server);
+	ipc_drop_frames(link, link->is_server);
 	if (!link->is_server)
-		fail_calls(link, false);
+		ipc_fail_calls(link, false);
 	if (link->gone != NULL && !link->is_freed)
 		link->gone(link->ctx, link);
-	leave(link);
+	ipc_leave(link);
 }
 
 static struct ipc_link *
 link_new(struct loop *loop, const struct ipc_proto *proto, void *ctx)
 {
-	struct ipc_link *link = must(calloc(1, sizeof(*link)));
+	struct ipc_link *link = ipc_must(calloc(1, sizeof(*link)));
 
 	invariant(proto->rows_len <= 64);
 	link->loop = loop;
@@ -621,7 +287,7 @@ link_new(struct loop *loop, const struct ipc_proto *proto, void *ctx)
 	link->out.link = link;
 	buf_init(&link->out.buf, IPC_FRAME_MAX);
 	if (loop != NULL)
-		loop_timer_init(&link->timer, loop, on_timer, link);
+		loop_timer_init(&link->timer, loop, ipc_on_timer, link);
 	return link;
 }
 
@@ -648,7 +314,7 @@ link_use_fd(struct ipc_link *link, int fd)
 	link->fd = fd;
 	if (link->loop != NULL)
 		loop_fd_init(&link->watch, link->loop, fd, on_ready, link);
-	watch_update(link);
+	ipc_watch_update(link);
 }
 
 void
@@ -657,18 +323,18 @@ ipc_client_attach(struct ipc_link *link, int fd)
 	if (link->fd != -1)
 		link_lost(link);
 	link_use_fd(link, fd);
-	(void)frames_flush(link);
-	watch_update(link);
+	(void)ipc_frames_flush(link);
+	ipc_watch_update(link);
 }
 
 void
 ipc_client_detach(struct ipc_link *link)
 {
-	enter(link);
+	ipc_enter(link);
 	link_close_fd(link);
-	drop_frames(link, false);
-	fail_calls(link, false);
-	leave(link);
+	ipc_drop_frames(link, false);
+	ipc_fail_calls(link, false);
+	ipc_leave(link);
 }
 
 bool
@@ -726,7 +392,7 @@ void
 ipc_link_pause(struct ipc_link *link, bool is_paused)
 {
 	link->is_paused = is_paused;
-	watch_update(link);
+	ipc_watch_update(link);
 }
 
 void
@@ -740,11 +406,11 @@ ipc_link_free(struct ipc_link **linkp)
 	*linkp = NULL;
 	if (link->is_freed)
 		return;
-	enter(link);
+	ipc_enter(link);
 	link->gone = NULL;
 	link_close_fd(link);
-	drop_frames(link, true);
-	fail_calls(link, true);
+	ipc_drop_frames(link, true);
+	ipc_fail_calls(link, true);
 	list_each(req, tmp, &link->reqs, struct ipc_req, node) {
 		list_del(&req->node);
 		req->link = NULL;
@@ -754,146 +420,5 @@ ipc_link_free(struct ipc_link **linkp)
 	table_free(&link->calls);
 	buf_fini(&link->out.buf);
 	link->is_freed = true;
-	leave(link);
-}
-
-/* ---- replies ---- */
-
-struct ipc_link *
-ipc_req_link(const struct ipc_req *req)
-{
-	return req->link;
-}
-
-struct ipc_out *
-ipc_reply_begin(struct ipc_req *req)
-{
-	struct ipc_out *out = req->link != NULL ? &req->link->out :
-	    &orphan_out;
-
-	frame_begin(out, W_REPLY, req->type, req->id);
-	out->req = req;
-	return out;
-}
-
-static void
-req_free(struct ipc_req *req)
-{
-	if (req->link != NULL) {
-		list_del(&req->node);
-		req->link->reqs_len--;
-	}
-	free(req);
-}
-
-/* Send a finished reply; a client that lets us wait too long is ended. */
-static void
-reply_send(struct ipc_link *link, struct ipc_out *out, int fd)
-{
-	struct ipc_req *req = out->req;
-
-	if (link != NULL && link->fd != -1 &&
-	    transmit(link, out, fd, 0) != 0) {
-		ev_warn(NULL, "ipc.reply.failed", EV_CSTR(peer, link->peer),
-		    EV_CSTR(request, request_name(link, req->type)));
-		(void)shutdown(link->fd, SHUT_RDWR);
-	}
-	req_free(req);
-}
-
-void
-ipc_reply_end(struct ipc_out *out, int fd)
-{
-	struct ipc_req *req = out->req;
-
-	if (buf_failed(&out->buf)) {
-		ipc_reply_err(req, ERR_LIMIT, "reply over a frame");
-		return;
-	}
-	reply_send(req->link, out, fd);
-}
-
-void
-ipc_reply_err(struct ipc_req *req, int code, const char *fmt, ...)
-{
-	struct ipc_out *out = req->link != NULL ? &req->link->out :
-	    &orphan_out;
-	char text[ERR_TEXT_SIZE];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	frame_begin(out, W_ERROR, req->type, req->id);
-	out->req = req;
-	ipc_put_i64(out, code);
-	ipc_put_str(out, str_of(text));
-	reply_send(req->link, out, -1);
-}
-
-/* ---- waiting ---- */
-
-struct waiter {
-	bool is_done;
-	int code;
-	struct ipc_in *in;
-};
-
-static void
-on_waited(void *ctx, int code, struct ipc_in *in)
-{
-	struct waiter *waiter = ctx;
-
-	waiter->is_done = true;
-	waiter->code = code;
-	if (in == NULL)
-		return;
-	waiter->in = must(calloc(1, sizeof(*waiter->in)));
-	waiter->in->heap = must(malloc(in->fields.len + 1));
-	memcpy(waiter->in->heap, in->fields.p, in->fields.len);
-	waiter->in->fields = str_make(waiter->in->heap, in->fields.len);
-	waiter->in->fd = ipc_take_fd(in);
-}
-
-int
-ipc_call_wait(struct ipc_out *out, int fd, uint64_t deadline_ms,
-    struct ipc_in **in_r, struct err *err)
-{
-	struct ipc_link *link = out->link;
-	struct waiter waiter = { .is_done = false };
-	uint64_t end = when_mono_ms() + deadline_ms, now;
-	struct pollfd pfd;
-	uint32_t id;
-
-	if (link->fd == -1)
-		return err_set(err, ERR_TEMP, "%s is not there",
-		    link->proto->server);
-	id = ipc_call(out, fd, deadline_ms, on_waited, &waiter);
-	enter(link);
-	while (!waiter.is_done && link->fd != -1) {
-		now = when_mono_ms();
-		pfd.fd = link->fd;
-		pfd.events = POLLIN;
-		if (!list_is_empty(&link->frames))
-			pfd.events |= POLLOUT;
-		if (now >= end || poll(&pfd, 1, (int)(end - now)) == 0)
-			break;
-		if ((pfd.revents & POLLOUT) != 0) {
-			(void)frames_flush(link);
-			watch_update(link);
-		}
-		if ((pfd.revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-			(void)read_one(link);
-	}
-	if (!waiter.is_done && !link->is_freed) {
-		drop_call_frame(link, id);
-		ipc_cancel(link, id);
-		waiter.code = err_set(err, ERR_TEMP, "no answer from %s",
-		    link->proto->server);
-	} else if (waiter.code != 0) {
-		err_set(err, waiter.code, "%s", link->last_error);
-	}
-	leave(link);
-	*in_r = waiter.in;
-	return waiter.code;
+	ipc_leave(link);
 }
