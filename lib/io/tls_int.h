@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * tls_int: what conn.c needs of both sides of TLS.
+ * tls_int: what a conn needs of both sides of TLS.
  */
 #ifndef IO_TLS_INT_H
 #define IO_TLS_INT_H
