@@ -27,6 +27,12 @@ name_cmp(struct str a, struct str b)
 	return a.len < b.len ? -1 : 1;
 }
 
+bool
+name_is_below(struct str a, struct str b)
+{
+	return b.len > a.len && b.p[a.len] == '/' && str_begins(b, a);
+}
+
 /* Unicode Normalization Form C (RFC 5198 section 3). */
 static int
 to_nfc(struct str name, char *out, size_t *len_r, struct err *err)

@@ -236,12 +236,30 @@ void box_free(struct mbox *box);
 void box_unload(struct mbox *box);
 void box_forget_keywords(struct mbox *box);
 
-/* --- mailbox.c --- */
+/* --- name.c --- */
 int name_cmp(struct str a, struct str b);
-struct mbox *box_by_name(struct store *store, struct str name);
-int box_insert(struct store *store, struct mbox *box);
-int mailboxes_create_first(struct store *store, struct err *err);
+
+/* Is b below a? */
+bool name_is_below(struct str a, struct str b);
+
+/* --- keyword.c --- */
 int keywords_load(struct store *store, struct mbox *box, struct err *err);
+
+/* --- tree.c: the mailboxes by name, and which are subscribed --- */
+struct mbox *box_by_name(struct store *store, struct str name);
+
+/* Into the list and out of it, by its name; ERR_EXISTS. */
+int box_insert(struct store *store, struct mbox *box);
+void box_take_out(struct store *store, struct mbox *box);
+bool box_has_children(const struct store *store, const struct mbox *box);
+
+/* store->subscribed is there on 0. */
+int subscriptions_load(struct store *store, struct err *err);
+int subscription_write(struct store *store, struct str name, bool is_on,
+    struct err *err);
+
+/* --- mailbox.c --- */
+int mailboxes_create_first(struct store *store, struct err *err);
 
 /* --- refs.c: how many memberships a message has; what has none --- */
 int refs_add(struct store *store, uint64_t message, struct err *err);
