@@ -20,9 +20,10 @@ weight_of(const struct quarantine_entry *entry)
 
 static int
 holder_change(struct quarantine_store *store,
-    enum quarantine_statement statement, struct str owner, uint64_t octets, struct err *err)
+    enum quarantine_statement statement, struct str owner, uint64_t octets,
+    struct err *err)
 {
-	struct db_query *q = db_query(store->db, statement);
+	struct db_query *q = db_query(store->holder.db, statement);
 
 	db_bind_str(q, 2, owner);
 	db_bind_u64(q, 3, octets);
@@ -33,7 +34,7 @@ static int
 holder_get(struct quarantine_store *store, struct str owner,
     uint64_t *entries_r, uint64_t *octets_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, HOLDER_GET);
+	struct db_query *q = db_query(store->holder.db, HOLDER_GET);
 
 	*entries_r = 0;
 	*octets_r = 0;
@@ -50,7 +51,7 @@ static int
 evict_oldest(struct quarantine_store *store, struct str owner,
     const char *why, struct err *err)
 {
-	struct db_query *q = db_query(store->db, OLDEST_OF);
+	struct db_query *q = db_query(store->holder.db, OLDEST_OF);
 	uint64_t id = 0;
 	int rc;
 
@@ -96,7 +97,7 @@ evict_of_all(struct quarantine_store *store, struct err *err)
 	for (i = 0; rc == 0 && i < EVICT_MAX &&
 	    store->status.octets > store->limits.total_octets; i++) {
 		len = 0;
-		q = db_query(store->db, HOLDER_LARGEST);
+		q = db_query(store->holder.db, HOLDER_LARGEST);
 		if (db_next(q)) {
 			len = db_col_str(q, 0).len;
 			if (len > sizeof(owner))
@@ -119,7 +120,7 @@ static int
 entry_add(struct quarantine_store *store,
     const struct quarantine_entry *entry, struct err *err)
 {
-	struct db_query *q = db_query(store->db, ENTRY_ADD);
+	struct db_query *q = db_query(store->holder.db, ENTRY_ADD);
 
 	db_bind_u64(q, 2, entry->id);
 	db_bind_u64(q, 3, entry->queue_id);
@@ -150,10 +151,10 @@ quarantine_store_add_rcpts(struct quarantine_store *store, uint64_t id,
 {
 	struct db_query *q;
 	size_t i;
-	int rc = quarantine_store_begin(store, err);
+	int rc = blob_holder_begin(&store->holder, err);
 
 	for (i = 0; rc == 0 && i < len; i++) {
-		q = db_query(store->db, RCPT_ADD);
+		q = db_query(store->holder.db, RCPT_ADD);
 		db_bind_u64(q, 2, id);
 		db_bind_u64(q, 3, rcpts[i].n);
 		db_bind_str(q, 4, rcpts[i].address);
@@ -168,7 +169,7 @@ int
 quarantine_store_add(struct quarantine_store *store,
     const struct quarantine_entry *entry, struct err *err)
 {
-	int rc = quarantine_store_begin(store, err);
+	int rc = blob_holder_begin(&store->holder, err);
 
 	if (rc == 0)
 		rc = entry_add(store, entry, err);
@@ -190,7 +191,7 @@ static int
 run_on_entry(struct quarantine_store *store,
     enum quarantine_statement statement, uint64_t id, struct err *err)
 {
-	struct db_query *q = db_query(store->db, statement);
+	struct db_query *q = db_query(store->holder.db, statement);
 
 	db_bind_u64(q, 2, id);
 	return db_run(&q, err);
@@ -199,7 +200,7 @@ run_on_entry(struct quarantine_store *store,
 static int
 remember(struct quarantine_store *store, uint64_t id, struct err *err)
 {
-	struct db_query *q = db_query(store->db, GONE_ADD);
+	struct db_query *q = db_query(store->holder.db, GONE_ADD);
 
 	db_bind_u64(q, 2, id);
 	db_bind_i64(q, 3, when_wall_s());
@@ -211,7 +212,7 @@ static int
 weigh(struct quarantine_store *store, uint64_t id, struct arena *arena,
     struct str *owner_r, uint64_t *octets_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, ENTRY_SIZE);
+	struct db_query *q = db_query(store->holder.db, ENTRY_SIZE);
 
 	db_bind_u64(q, 2, id);
 	if (db_first(q, err) == 0) {
@@ -230,7 +231,7 @@ unhold(struct quarantine_store *store, struct str owner, uint64_t octets,
 
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, HOLDER_EMPTY);
+	q = db_query(store->holder.db, HOLDER_EMPTY);
 	db_bind_str(q, 2, owner);
 	rc = db_run(&q, err);
 	if (rc == 0) {
@@ -247,7 +248,7 @@ quarantine_store_delete(struct quarantine_store *store, uint64_t id,
 	struct arena *arena = arena_new(512);
 	struct str owner = STR("");
 	uint64_t octets = 0;
-	int rc = quarantine_store_begin(store, err);
+	int rc = blob_holder_begin(&store->holder, err);
 
 	if (rc == 0)
 		rc = weigh(store, id, arena, &owner, &octets, err);
@@ -260,7 +261,7 @@ quarantine_store_delete(struct quarantine_store *store, uint64_t id,
 	if (rc == 0)
 		rc = unhold(store, owner, octets, err);
 	if (rc == 0)
-		quarantine_store_unlink(store, id);
+		blob_holder_unlink(&store->holder, id);
 	arena_free(&arena);
 	return rc;
 }
@@ -269,7 +270,7 @@ static int
 rcpt_done(struct quarantine_store *store, uint64_t id, uint64_t n,
     struct err *err)
 {
-	struct db_query *q = db_query(store->db, GONE_ADD_ONE);
+	struct db_query *q = db_query(store->holder.db, GONE_ADD_ONE);
 	int rc;
 
 	db_bind_u64(q, 2, id);
@@ -277,7 +278,7 @@ rcpt_done(struct quarantine_store *store, uint64_t id, uint64_t n,
 	db_bind_i64(q, 4, when_wall_s());
 	if ((rc = db_run(&q, err)) != 0)
 		return rc;
-	q = db_query(store->db, RCPT_DELETE_ONE);
+	q = db_query(store->holder.db, RCPT_DELETE_ONE);
 	db_bind_u64(q, 2, id);
 	db_bind_u64(q, 3, n);
 	return db_run(&q, err);
@@ -288,16 +289,16 @@ quarantine_store_set_releasing(struct quarantine_store *store, uint64_t id,
     bool is_releasing, struct err *err)
 {
 	struct db_query *q;
-	int rc = quarantine_store_begin(store, err);
+	int rc = blob_holder_begin(&store->holder, err);
 
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, RELEASING_SET);
+	q = db_query(store->holder.db, RELEASING_SET);
 	db_bind_u64(q, 2, id);
 	db_bind_u64(q, 3, is_releasing);
 	if ((rc = db_run(&q, err)) != 0)
 		return rc;
-	return db_changes(store->db) != 0 ? 0 :
+	return db_changes(store->holder.db) != 0 ? 0 :
 	    err_set(err, ERR_NOTFOUND, "there is no such entry");
 }
 
@@ -305,7 +306,7 @@ int
 quarantine_store_rcpts_done(struct quarantine_store *store, uint64_t id,
     const struct quarantine_rcpt *rcpts, size_t len, struct err *err)
 {
-	int rc = quarantine_store_begin(store, err);
+	int rc = blob_holder_begin(&store->holder, err);
 	struct db_query *q;
 	bool is_left;
 	size_t i;
@@ -314,7 +315,7 @@ quarantine_store_rcpts_done(struct quarantine_store *store, uint64_t id,
 		rc = rcpt_done(store, id, rcpts[i].n, err);
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, RCPT_ANY);
+	q = db_query(store->holder.db, RCPT_ANY);
 	db_bind_u64(q, 2, id);
 	is_left = db_next(q);
 	rc = db_end(&q, err);
@@ -328,7 +329,7 @@ int
 quarantine_store_expire(struct quarantine_store *store, struct str domain,
     int64_t kept_s, size_t max, size_t *count_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, ENTRY_OLD);
+	struct db_query *q = db_query(store->holder.db, ENTRY_OLD);
 	uint64_t *ids = calloc(max, sizeof(*ids));
 	size_t len = 0, i;
 	int rc;
@@ -351,11 +352,11 @@ int
 quarantine_store_tidy(struct quarantine_store *store, struct err *err)
 {
 	struct db_query *q;
-	int rc = quarantine_store_begin(store, err);
+	int rc = blob_holder_begin(&store->holder, err);
 
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, GONE_SWEEP);
+	q = db_query(store->holder.db, GONE_SWEEP);
 	db_bind_i64(q, 2, when_wall_s() - GONE_KEPT_S);
 	rc = db_run(&q, err);
 	/* The configuration may say less than before. */

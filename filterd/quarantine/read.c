@@ -5,7 +5,7 @@ int
 quarantine_store_find(struct quarantine_store *store, uint64_t queue_id,
     struct str owner, uint64_t *id_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, ENTRY_FIND);
+	struct db_query *q = db_query(store->holder.db, ENTRY_FIND);
 
 	db_bind_u64(q, 2, queue_id);
 	db_bind_str(q, 3, owner);
@@ -18,7 +18,7 @@ int
 quarantine_store_is_gone(struct quarantine_store *store, uint64_t queue_id,
     struct str owner, uint64_t n, bool *is_gone_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, GONE_HAS);
+	struct db_query *q = db_query(store->holder.db, GONE_HAS);
 
 	db_bind_u64(q, 2, queue_id);
 	db_bind_str(q, 3, owner);
@@ -60,7 +60,7 @@ static int
 get_rcpts(struct quarantine_store *store, struct arena *arena,
     struct quarantine_entry *entry, struct err *err)
 {
-	struct db_query *q = db_query(store->db, RCPT_GET);
+	struct db_query *q = db_query(store->holder.db, RCPT_GET);
 	struct quarantine_rcpt *rcpts = NULL, *more;
 	size_t cap = 0, len = 0;
 
@@ -88,7 +88,7 @@ quarantine_store_get(struct quarantine_store *store, uint64_t id,
     bool is_whole, struct arena *arena, struct quarantine_entry *entry_r,
     struct err *err)
 {
-	struct db_query *q = db_query(store->db, is_whole ?
+	struct db_query *q = db_query(store->holder.db, is_whole ?
 	    ENTRY_GET_WHOLE : ENTRY_GET);
 	struct quarantine_entry entry = { .id = id };
 	int rc;
@@ -109,7 +109,7 @@ quarantine_store_ids(struct quarantine_store *store,
     const struct quarantine_filter *filter, uint64_t after, size_t max,
     uint64_t *ids, size_t *count_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, filter->owner.len != 0 ?
+	struct db_query *q = db_query(store->holder.db, filter->owner.len != 0 ?
 	    ENTRY_IDS_OWNER : filter->domain.len != 0 ? ENTRY_IDS_DOMAIN :
 	    ENTRY_IDS);
 	size_t n = 0;
@@ -131,7 +131,7 @@ int
 quarantine_store_next_releasing(struct quarantine_store *store,
     uint64_t after, uint64_t *id_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, RELEASING_NEXT);
+	struct db_query *q = db_query(store->holder.db, RELEASING_NEXT);
 
 	db_bind_u64(q, 2, after);
 	*id_r = db_next(q) ? db_col_u64(q, 0) : 0;
@@ -143,7 +143,7 @@ quarantine_store_next_domain(struct quarantine_store *store,
     struct str after, struct arena *arena, struct str *domain_r,
     struct err *err)
 {
-	struct db_query *q = db_query(store->db, DOMAIN_NEXT);
+	struct db_query *q = db_query(store->holder.db, DOMAIN_NEXT);
 
 	*domain_r = STR("");
 	db_bind_str(q, 2, after);

@@ -3,9 +3,7 @@
 #ifndef QUARANTINE_STORE_INT_H
 #define QUARANTINE_STORE_INT_H
 
-#include "blob/ids.h"
-#include "blob/round.h"
-#include "db/db.h"
+#include "blob/holder.h"
 #include "filterd/quarantine/store.h"
 
 enum quarantine_statement {
@@ -47,20 +45,9 @@ enum quarantine_statement {
 extern const struct db_schema quarantine_schema;
 
 struct quarantine_store {
-	struct db *db;
-	struct loop *loop;
-	struct loop_later commit;
-	struct blob_round round;
-	struct blob_links links;
+	struct blob_holder holder;
 	struct quarantine_limits limits;
 	struct quarantine_status status;
-	struct blob_ids ids;
 };
-
-/* Open the round's transaction. */
-int quarantine_store_begin(struct quarantine_store *store, struct err *err);
-
-/* The link of id goes when this round is on disk. */
-void quarantine_store_unlink(struct quarantine_store *store, uint64_t id);
 
 #endif

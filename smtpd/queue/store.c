@@ -3,11 +3,8 @@
 
 #include "base/log.h"
 #include "base/when.h"
-#include "blob/ids.h"
-#include "blob/round.h"
-#include "db/db.h"
+#include "blob/holder.h"
 
-#define CHECKPOINT_PAGES 2000
 /* Longer than anybody keeps what he may submit again: a quarantine 90 days. */
 #define KEY_KEPT_S (100 * 86400)
 
@@ -121,139 +118,50 @@ static const struct db_schema schema = {
 };
 
 struct queue_store {
-	struct db *db;
-	struct loop *loop;
-	struct loop_later commit;
-	struct blob_round round;
+	struct blob_holder holder;
 	bool has_progress;	/* the round changed more than new items */
-	struct blob_links links;
-	struct blob_ids ids;
 };
 
-/* ---- commit ---- */
+/* ---- the round ---- */
 
-static void
-on_commit(void *arg)
+/* Of a lost round new items alone are nothing that memory knows of. What was
+ * delivered meanwhile is not delivered twice. */
+static bool
+round_ended(void *ctx, int code)
 {
-	struct queue_store *store = arg;
-	struct err err = ERR_INIT;
-	int code = 0;
+	struct queue_store *store = ctx;
+	bool may_go_on = code == 0 || !store->has_progress;
 
-	if (db_in_transaction(store->db) &&
-	    db_commit(store->db, &err) != 0) {
-		code = db_is_full(store->db) ? ERR_LIMIT : ERR_TEMP;
-		ev_error(NULL, "queue.commit.failed", EV_ERR(&err));
-	}
-	blob_round_unlinks(&store->round, code == 0);
-	blob_round_tell(&store->round, code);
-	if (code != 0 && (store->has_progress || db_has_failed(store->db))) {
-		/* Memory is ahead of the disk, or the disk has failed: begin
-		 * again from what is there. What was delivered meanwhile is
-		 * not delivered twice. */
-		ev_error(NULL, "queue.restart");
-		exit(1);
-	}
 	store->has_progress = false;
-	if (code == 0 && !db_in_transaction(store->db) &&
-	    db_wal_pages(store->db) >= CHECKPOINT_PAGES &&
-	    db_checkpoint(store->db, CHECKPOINT_PAGES, false,
-	    &err) != 0)
-		ev_error(NULL, "queue.checkpoint.failed", EV_ERR(&err));
+	return may_go_on;
 }
 
 void
 queue_store_after(struct queue_store *store,
     void (*done)(void *ctx, int code), void *ctx)
 {
-	blob_round_after(&store->round, done, ctx);
-	loop_later(store->loop, &store->commit);
-}
-
-/* Open the round's transaction. */
-static int
-begin(struct queue_store *store, struct err *err)
-{
-	if (db_in_transaction(store->db))
-		return 0;
-	loop_later(store->loop, &store->commit);
-	return db_begin(store->db, DB_SYNC_FULL, err);
+	blob_holder_after(&store->holder, done, ctx);
 }
 
 static int
 change(struct queue_store *store, struct err *err)
 {
 	store->has_progress = true;
-	return begin(store, err);
-}
-
-/* ---- ids and links ---- */
-
-static int
-next_epoch(struct queue_store *store, struct err *err)
-{
-	struct db_query *q = db_query(store->db, EPOCH_GET);
-	uint64_t epoch = 0;
-	int rc;
-
-	if (db_next(q))
-		epoch = db_col_u64(q, 0);
-	if ((rc = db_end(&q, err)) != 0)
-		return rc;
-	epoch = blob_ids_epoch_after(epoch);
-	if ((rc = begin(store, err)) != 0)
-		return rc;
-	q = db_query(store->db, EPOCH_SET);
-	db_bind_u64(q, 2, epoch);
-	if ((rc = db_run(&q, err)) == 0)
-		blob_ids_begin(&store->ids, epoch);
-	return rc;
+	return blob_holder_begin(&store->holder, err);
 }
 
 int
 queue_store_reserve(struct queue_store *store, uint64_t *id_r,
     struct err *err)
 {
-	uint64_t id;
-	int rc;
-
-	if (blob_ids_used_up(&store->ids) &&
-	    (rc = next_epoch(store, err)) != 0)
-		return rc;
-	id = blob_ids_next(&store->ids);
-	if ((rc = blob_links_prepare(&store->links, id, err)) != 0)
-		return rc;
-	*id_r = id;
-	return 0;
+	return blob_holder_reserve(&store->holder, id_r, err);
 }
 
 int
 queue_store_open_blob(struct queue_store *store, uint64_t id,
     struct err *err)
 {
-	return blob_links_open(&store->links, id, err);
-}
-
-static bool
-item_exists(void *ctx, uint64_t id)
-{
-	struct queue_store *store = ctx;
-	struct db_query *q = db_query(store->db, ITEM_EXISTS);
-	bool is_there;
-
-	db_bind_u64(q, 2, id);
-	is_there = db_next(q);
-	/* Unsure is there: a link more does no harm. */
-	return db_end(&q, NULL) != 0 || is_there;
-}
-
-/* Links that a crash left without a row. */
-static void
-sweep(struct queue_store *store)
-{
-	size_t removed = blob_links_sweep(&store->links, item_exists, store);
-
-	if (removed != 0)
-		ev_info(NULL, "queue.links.swept", EV_U64(count, removed));
+	return blob_links_open(&store->holder.links, id, err);
 }
 
 /* ---- life ---- */
@@ -265,20 +173,17 @@ queue_store_open(struct queue_store **store_r, struct loop *loop,
 	struct db_options options = { .schema = &schema, .may_create = true,
 	    .busy_timeout_ms = 5000, .cache_kib = 16384 };
 	struct queue_store *store = calloc(1, sizeof(*store));
+	struct blob_holder_spec spec = { .options = &options,
+	    .epoch_get = EPOCH_GET, .epoch_set = EPOCH_SET,
+	    .row_of = ITEM_EXISTS, .ended = round_ended, .ctx = store };
 	int rc;
 
 	invariant(store != NULL);
-	store->loop = loop;
-	blob_links_init(&store->links, dir_fd);
-	blob_round_init(&store->round, &store->links);
-	loop_later_init(&store->commit, on_commit, store);
-	if ((rc = db_open(&store->db, path, &options, err)) != 0 ||
-	    (rc = next_epoch(store, err)) != 0 ||
-	    (rc = db_commit(store->db, err)) != 0) {
+	rc = blob_holder_open(&store->holder, loop, path, dir_fd, &spec, err);
+	if (rc != 0) {
 		queue_store_close(&store);
 		return rc;
 	}
-	sweep(store);
 	*store_r = store;
 	return 0;
 }
@@ -288,8 +193,7 @@ queue_store_close(struct queue_store **store)
 {
 	if (*store == NULL)
 		return;
-	loop_later_fini(&(*store)->commit);
-	db_close(&(*store)->db);
+	blob_holder_close(&(*store)->holder);
 	free(*store);
 	*store = NULL;
 }
@@ -300,7 +204,7 @@ static int
 rcpt_add(struct queue_store *store, uint64_t id,
     const struct queue_rcpt *rcpt, struct err *err)
 {
-	struct db_query *q = db_query(store->db, RCPT_ADD);
+	struct db_query *q = db_query(store->holder.db, RCPT_ADD);
 
 	db_bind_u64(q, 2, id);
 	db_bind_u64(q, 3, rcpt->n);
@@ -323,11 +227,11 @@ queue_store_add(struct queue_store *store, const struct queue_item *item,
 {
 	struct db_query *q;
 	size_t i;
-	int rc = begin(store, err);
+	int rc = blob_holder_begin(&store->holder, err);
 
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, ITEM_ADD);
+	q = db_query(store->holder.db, ITEM_ADD);
 	db_bind_u64(q, 2, item->id);
 	db_bind_str(q, 3, item->sender);
 	db_bind_u64(q, 4, item->sender_account);
@@ -352,7 +256,7 @@ int
 queue_store_key_get(struct queue_store *store, struct str key,
     uint64_t *id_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, KEY_GET);
+	struct db_query *q = db_query(store->holder.db, KEY_GET);
 
 	db_bind_str(q, 2, key);
 	if (db_first(q, err) == 0)
@@ -366,17 +270,17 @@ queue_store_key_add(struct queue_store *store, struct str key, uint64_t id,
 {
 	int64_t now = when_wall_s();
 	struct db_query *q;
-	int rc = begin(store, err);
+	int rc = blob_holder_begin(&store->holder, err);
 
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, KEY_ADD);
+	q = db_query(store->holder.db, KEY_ADD);
 	db_bind_str(q, 2, key);
 	db_bind_u64(q, 3, id);
 	db_bind_i64(q, 4, now);
 	if ((rc = db_run(&q, err)) != 0)
 		return rc;
-	q = db_query(store->db, KEY_SWEEP);
+	q = db_query(store->holder.db, KEY_SWEEP);
 	db_bind_i64(q, 2, now - KEY_KEPT_S);
 	return db_run(&q, err);
 }
@@ -385,7 +289,7 @@ static int
 run_on_item(struct queue_store *store, enum statement statement, uint64_t id,
     struct err *err)
 {
-	struct db_query *q = db_query(store->db, statement);
+	struct db_query *q = db_query(store->holder.db, statement);
 
 	db_bind_u64(q, 2, id);
 	return db_run(&q, err);
@@ -402,7 +306,7 @@ queue_store_item_delete(struct queue_store *store, uint64_t id,
 	if (rc == 0)
 		rc = run_on_item(store, ITEM_DELETE, id, err);
 	if (rc == 0)
-		blob_round_unlink(&store->round, id);
+		blob_holder_unlink(&store->holder, id);
 	return rc;
 }
 
@@ -415,7 +319,7 @@ queue_store_rcpt_done(struct queue_store *store, uint64_t id, uint32_t n,
 
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, RCPT_DELETE);
+	q = db_query(store->holder.db, RCPT_DELETE);
 	db_bind_u64(q, 2, id);
 	db_bind_u64(q, 3, n);
 	return db_run(&q, err);
@@ -439,7 +343,7 @@ queue_store_rcpt_set(struct queue_store *store, uint64_t id,
 
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, RCPT_SET);
+	q = db_query(store->holder.db, RCPT_SET);
 	db_bind_u64(q, 2, id);
 	db_bind_u64(q, 3, rcpt->n);
 	db_bind_u64(q, 4, (uint64_t)rcpt->state);
@@ -460,7 +364,7 @@ queue_store_schedule(struct queue_store *store, uint64_t id,
 
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, ITEM_SCHEDULE);
+	q = db_query(store->holder.db, ITEM_SCHEDULE);
 	db_bind_u64(q, 2, id);
 	db_bind_i64(q, 3, next_try_s);
 	db_bind_u64(q, 4, tries);
@@ -477,7 +381,7 @@ queue_store_verdict(struct queue_store *store, uint64_t id,
 
 	if (rc != 0)
 		return rc;
-	q = db_query(store->db, ITEM_VERDICT);
+	q = db_query(store->holder.db, ITEM_VERDICT);
 	db_bind_u64(q, 2, id);
 	db_bind_blob(q, 3, verdict);
 	db_bind_blob(q, 4, trace);
@@ -490,7 +394,7 @@ static int
 get_rcpts(struct queue_store *store, struct arena *arena,
     struct queue_item *item, struct err *err)
 {
-	struct db_query *q = db_query(store->db, RCPT_GET);
+	struct db_query *q = db_query(store->holder.db, RCPT_GET);
 	struct queue_rcpt *rcpts = NULL, *rcpt;
 	size_t cap = 0, len = 0;
 
@@ -529,7 +433,7 @@ int
 queue_store_get(struct queue_store *store, uint64_t id, struct arena *arena,
     struct queue_item *item_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, ITEM_GET);
+	struct db_query *q = db_query(store->holder.db, ITEM_GET);
 	struct queue_item item = { .id = id };
 	int rc;
 
@@ -565,7 +469,7 @@ queue_store_each(struct queue_store *store,
     void (*cb)(void *ctx, uint64_t id, int64_t next_try_s, bool is_held),
     void *ctx, struct err *err)
 {
-	struct db_query *q = db_query(store->db, ITEM_EACH);
+	struct db_query *q = db_query(store->holder.db, ITEM_EACH);
 
 	while (db_next(q))
 		cb(ctx, db_col_u64(q, 0), db_col_i64(q, 1),
@@ -577,7 +481,7 @@ int
 queue_store_ids(struct queue_store *store, uint64_t after, size_t max,
     uint64_t *ids, size_t *count_r, struct err *err)
 {
-	struct db_query *q = db_query(store->db, ITEM_IDS);
+	struct db_query *q = db_query(store->holder.db, ITEM_IDS);
 	size_t n = 0;
 
 	db_bind_u64(q, 2, after);
