@@ -54,8 +54,8 @@ static const struct {
 	    "\x76\x5f"), KIND_ONENOTE },
 	{ 0, MARK("Rar!\032\007"), KIND_RAR },
 	{ 0, MARK("7z\xbc\xaf\x27\x1c"), KIND_SEVENZIP },
-	{ 0, MARK("MSCF"), KIND_CAB }, { 0, MARK("ISc("), KIND_CAB },
-	{ 0, MARK("\037\213"), KIND_GZIP }, { 0, MARK("BZh"), KIND_BZIP2 },
+	{ 0, MARK("MSCF\0\0\0\0"), KIND_CAB },
+	{ 0, MARK("\037\213"), KIND_GZIP },
 	{ 0, MARK("\xfd""7zXZ\0"), KIND_XZ },
 	{ 0, MARK("\x28\xb5\x2f\xfd"), KIND_ZSTD },
 	{ 0, MARK("LZIP\001"), KIND_LZIP },
@@ -63,15 +63,16 @@ static const struct {
 	{ 0, MARK("\x02\x21\x4c\x18"), KIND_LZ4 },
 	{ 7, MARK("**ACE**"), KIND_ACE },
 	{ 20, MARK("\xdc\xa7\xc4\xfd"), KIND_ZOO },
-	{ 0, MARK("ALZ\001"), KIND_ALZ }, { 0, MARK("EGGA"), KIND_EGG },
+	{ 0, MARK("ALZ\001"), KIND_ALZ }, { 0, MARK("EGGA\0\001"), KIND_EGG },
 	{ 0, MARK("!<arch>\n"), KIND_AR },
 	{ 0, MARK("\xed\xab\xee\xdb"), KIND_RPM },
-	{ 0, MARK("070701"), KIND_CPIO }, { 0, MARK("070702"), KIND_CPIO },
-	{ 0, MARK("070707"), KIND_CPIO },
 	{ 0, MARK("\x78\x9f\x3e\x22"), KIND_TNEF },
-	{ 0, MARK("vhdxfile"), KIND_VHDX }, { 0, MARK("conectix"), KIND_VHD },
-	{ 0, MARK("MSWIM\0\0\0"), KIND_WIM }, { 0, MARK("KDMV"), KIND_VMDK },
-	{ 0, MARK("QFI\xfb"), KIND_QCOW }, { 0, MARK("hsqs"), KIND_SQUASHFS },
+	{ 0, MARK("vhdxfile"), KIND_VHDX }, { 0, MARK("conectix\0"), KIND_VHD },
+	{ 0, MARK("MSWIM\0\0\0"), KIND_WIM },
+	{ 0, MARK("KDMV\001\0\0\0"), KIND_VMDK },
+	{ 0, MARK("KDMV\002\0\0\0"), KIND_VMDK },
+	{ 0, MARK("KDMV\003\0\0\0"), KIND_VMDK },
+	{ 0, MARK("QFI\xfb"), KIND_QCOW },
 	{ 0, MARK("\x89PNG\r\n\032\n"), KIND_PICTURE },
 	{ 0, MARK("\xff\xd8\xff"), KIND_PICTURE },
 	{ 0, MARK("GIF87a"), KIND_PICTURE }, { 0, MARK("GIF89a"), KIND_PICTURE },
@@ -82,12 +83,12 @@ static const struct {
 	{ 0, MARK("OggS"), KIND_MEDIA }, { 0, MARK("fLaC"), KIND_MEDIA },
 	{ 0, MARK("\x1a\x45\xdf\xa3"), KIND_MEDIA },
 	{ 0, MARK("\x30\x26\xb2\x75\x8e\x66\xcf\x11"), KIND_MEDIA },
-	{ 257, MARK("ustar"), KIND_TAR },
 	/* A descriptor stands in sector 16 or soon after it. */
 	{ 32769, MARK("CD001"), KIND_ISO }, { 34817, MARK("CD001"), KIND_ISO },
 	{ 37633, MARK("CD001"), KIND_ISO },
 	{ 32769, MARK("BEA01"), KIND_UDF }, { 34817, MARK("BEA01"), KIND_UDF },
 	{ 32769, MARK("NSR02"), KIND_UDF }, { 32769, MARK("NSR03"), KIND_UDF },
+	{ 257, MARK("ustar"), KIND_TAR },
 };
 
 static bool
@@ -222,12 +223,40 @@ by_arj(struct str file, enum attack_kind *kind_r)
 	return true;
 }
 
-/* The old binary cpio, in either order of octets: a name of sane length. */
+/* Do digits of this base follow the mark? */
+static bool
+has_digits(struct str file, size_t from, size_t to, bool is_hex)
+{
+	size_t i;
+
+	for (i = from; i < to && i < file.len; i++) {
+		char c = ascii_lower(file.p[i]);
+
+		if (!(c >= '0' && c <= '7') && !(is_hex &&
+		    (c == '8' || c == '9' || (c >= 'a' && c <= 'f'))))
+			return false;
+	}
+	return i == to;
+}
+
+/* cpio(5): headers of text; or the old binary ones, in either order of
+ * octets, with a name of sane length. */
 static bool
 by_cpio(struct str file, enum attack_kind *kind_r)
 {
 	unsigned size = bytes_le16(file, 20);
 
+	if ((bytes_is(file, 0, STR("070701")) ||
+	    bytes_is(file, 0, STR("070702"))) &&
+	    has_digits(file, 6, 110, true)) {
+		*kind_r = KIND_CPIO;
+		return true;
+	}
+	if (bytes_is(file, 0, STR("070707")) &&
+	    has_digits(file, 6, 76, false)) {
+		*kind_r = KIND_CPIO;
+		return true;
+	}
 	if (bytes_is(file, 0, STR("\x71\xc7")))
 		size = (size & 0xff) << 8 | size >> 8;
 	else if (!bytes_is(file, 0, STR("\xc7\x71")))
@@ -259,7 +288,8 @@ by_lzma(struct str file, enum attack_kind *kind_r)
 }
 
 /* compress(1): at most 16 bits, no flags that nobody has. Zstandard may begin
- * with a frame to skip. */
+ * with a frame to skip. What begins with letters has more to it: text does,
+ * too. */
 static bool
 by_squeezed(struct str file, enum attack_kind *kind_r)
 {
@@ -270,6 +300,16 @@ by_squeezed(struct str file, enum attack_kind *kind_r)
 	else if (bytes_is(file, 1, STR("\x2a\x4d\x18")) &&
 	    (file.p[0] & 0xf0) == 0x50)
 		*kind_r = KIND_ZSTD;
+	else if (bytes_is(file, 0, STR("BZh")) &&
+	    (bytes_is(file, 4, STR("1AY&SY")) ||
+	    bytes_is(file, 4, STR("\x17\x72\x45\x38\x50\x90"))))
+		*kind_r = KIND_BZIP2;
+	else if (bytes_is(file, 0, STR("hsqs")) &&
+	    bytes_le16(file, 28) == 4)
+		*kind_r = KIND_SQUASHFS;
+	else if (bytes_is(file, 0, STR("ISc(")) && bytes_has(file, 7, 1) &&
+	    (unsigned char)file.p[7] < ' ')
+		*kind_r = KIND_CAB;
 	else
 		return false;
 	return true;
@@ -303,6 +343,12 @@ by_media(struct str file, enum attack_kind *kind_r)
 {
 	if (bytes_is(file, 0, STR("BM")) && file.len > 26 &&
 	    bytes_le32(file, 6) == 0) {
+		*kind_r = KIND_PICTURE;
+		return true;
+	}
+	/* Enhanced metafiles, which office programs put into documents. */
+	if (bytes_is(file, 0, STR("\001\0\0\0")) &&
+	    bytes_is(file, 40, STR(" EMF"))) {
 		*kind_r = KIND_PICTURE;
 		return true;
 	}
@@ -479,7 +525,7 @@ kind_of_structure(struct str file, enum attack_kind *kind_r)
 {
 	static bool (*const structures[])(struct str, enum attack_kind *) = {
 		by_dos, by_cfb, by_zip, by_babe, by_lha, by_arj, by_cpio,
-		by_marks, by_squeezed, by_media, by_disk, by_lzma,
+		by_squeezed, by_marks, by_media, by_disk, by_lzma,
 	};
 	size_t i;
 

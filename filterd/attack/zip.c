@@ -123,9 +123,19 @@ read_extra64(struct str extra, struct zip_entry *entry, uint64_t *local)
 static void
 finish(struct zip_entry *entry)
 {
-	entry->is_encrypted = (entry->flags & 0x2041U) != 0;
+	/* The other flags of encryption mean nothing to anybody without it. */
+	entry->is_encrypted = (entry->flags & 1U) != 0;
 	entry->is_folder = entry->name.len != 0 &&
 	    entry->name.p[entry->name.len - 1] == '/';
+}
+
+/* Flag 8: the sizes stand after the data. */
+static bool
+is_askew(struct str local, const struct zip_entry *entry)
+{
+	return bytes_le16(local, 8) != entry->method ||
+	    ((bytes_le16(local, 6) & 8U) == 0 &&
+	    bytes_le32(local, 18) != entry->packed_octets);
 }
 
 static bool
@@ -153,7 +163,9 @@ next_central(struct zip *zip, struct zip_entry *entry)
 
 	if (!bytes_is(file, local, LOCAL_MARK)) {
 		zip->is_odd = true;
+		entry->is_askew = true;
 	} else {
+		entry->is_askew = is_askew(bytes_from(file, local), entry);
 		local_name = bytes_cut(file, local + LOCAL_OCTETS,
 		    bytes_le16(file, local + 26));
 		zip->is_odd |= !str_eq(local_name, entry->name);

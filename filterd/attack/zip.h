@@ -42,6 +42,8 @@ struct zip_entry {
 	uint64_t data_at;	/* in the file; 0 when not there */
 	bool is_encrypted;
 	bool is_folder;
+	bool is_askew;		/* its local header has another method or size,
+				   or there is none: programs differ */
 };
 
 /* Is this a zip file, and where does it begin? */

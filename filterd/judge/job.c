@@ -46,7 +46,8 @@ struct job_impl {
 	uint32_t scan;			/* the call */
 	enum scan_result virus;
 	struct str virus_name;
-	struct str locked_name;		/* of the first part with a password */
+	struct str locked_name;		/* of what has a password, */
+	struct str closed_name;		/* of what could not be looked at */
 	struct verdict_part *parts;	/* infected ones, if they fit */
 	size_t parts_len;
 	struct suspicion suspicion;
@@ -180,7 +181,8 @@ judge_content(struct job_impl *impl, struct verdict *verdict)
 	verdict->virus_name = impl->virus_name;
 	verdict->parts = impl->parts;
 	verdict->parts_len = impl->parts_len;
-	virus_weigh(&impl->env->virus, impl->locked_name, verdict);
+	virus_weigh(&impl->env->virus, impl->locked_name, impl->closed_name,
+	    verdict);
 	virus_judge(&impl->env->virus, &impl->envelope, impl->arena, verdict);
 	suspicion_judge(&impl->suspicion, impl->env->suspicious,
 	    &impl->envelope, verdict);
@@ -258,6 +260,8 @@ take_rows(struct job_impl *impl, struct ipc_in *in)
 			are_named = take_part(impl, part, name);
 		else if (what == SCAN_ENCRYPTED && impl->locked_name.len == 0)
 			impl->locked_name = arena_str(impl->arena, name);
+		else if (what == SCAN_LIMIT && impl->closed_name.len == 0)
+			impl->closed_name = arena_str(impl->arena, name);
 	}
 	if (!are_named)
 		impl->parts_len = 0;

@@ -76,13 +76,17 @@ text_of(enum scan_result result)
 
 void
 virus_weigh(const struct virus_policy *policy, struct str locked,
-    struct verdict *verdict)
+    struct str closed, struct verdict *verdict)
 {
-	if (verdict->virus != SCAN_LIMIT || locked.len == 0 ||
-	    policy->encrypted <= policy->unscannable)
-		return;
-	verdict->virus = SCAN_ENCRYPTED;
-	verdict->virus_name = locked;
+	if (verdict->virus == SCAN_LIMIT && locked.len != 0 &&
+	    policy->encrypted > policy->unscannable) {
+		verdict->virus = SCAN_ENCRYPTED;
+		verdict->virus_name = locked;
+	} else if (verdict->virus == SCAN_ENCRYPTED && closed.len != 0 &&
+	    policy->unscannable > policy->encrypted) {
+		verdict->virus = SCAN_LIMIT;
+		verdict->virus_name = closed;
+	}
 }
 
 void

@@ -40,11 +40,11 @@ struct envelope;
 void virus_policy_read(struct virus_policy *policy,
     const struct virus_config *config);
 
-/* A part with a password beside one that could not be looked at: the one that
- * is treated more strictly counts, so that the other is no way around it.
- * locked: what was found of the former, empty: there is none. */
+/* Something with a password beside something that could not be looked at: the
+ * one that is treated more strictly counts, so that the other is no way around
+ * it. locked, closed: what was found of each, empty: nothing. */
 void virus_weigh(const struct virus_policy *policy, struct str locked,
-    struct verdict *verdict);
+    struct str closed, struct verdict *verdict);
 
 /* verdict->virus and parts are set: a weightier action replaces the one that is there. */
 void virus_judge(const struct virus_policy *policy,

@@ -115,7 +115,7 @@ expect(const struct setting *setting, unsigned way, enum scan_result result,
 
 static struct verdict
 weighed(unsigned encrypted, unsigned unscannable, enum scan_result result,
-    struct str locked)
+    struct str locked, struct str closed)
 {
 	const struct virus_config config = {
 		.encrypted = str_of(settings[encrypted]),
@@ -126,7 +126,7 @@ weighed(unsigned encrypted, unsigned unscannable, enum scan_result result,
 	struct virus_policy policy;
 
 	virus_policy_read(&policy, &config);
-	virus_weigh(&policy, locked, &verdict);
+	virus_weigh(&policy, locked, closed, &verdict);
 	return verdict;
 }
 
@@ -136,22 +136,37 @@ static void
 test_password_beside_a_limit(void **state)
 {
 	struct str locked = STR("Heuristics.Encrypted.Zip");
+	struct str closed = STR("Unopened.rar"), none = STR("");
+	static const struct {
+		unsigned encrypted, unscannable;
+		enum scan_result result, wanted;
+	} cases[] = {
+		{ S_REFUSE, S_DELIVER, SCAN_LIMIT, SCAN_ENCRYPTED },
+		{ S_REFUSE, S_QUARANTINE, SCAN_LIMIT, SCAN_ENCRYPTED },
+		{ S_QUARANTINE, S_QUARANTINE, SCAN_LIMIT, SCAN_LIMIT },
+		{ S_DELIVER, S_REFUSE, SCAN_LIMIT, SCAN_LIMIT },
+		{ S_DELIVER, S_REFUSE, SCAN_ENCRYPTED, SCAN_LIMIT },
+		{ S_REFUSE, S_REFUSE, SCAN_ENCRYPTED, SCAN_ENCRYPTED },
+		{ S_REFUSE, S_DELIVER, SCAN_ENCRYPTED, SCAN_ENCRYPTED },
+		{ S_REFUSE, S_DELIVER, SCAN_INFECTED, SCAN_INFECTED },
+		{ S_DELIVER, S_REFUSE, SCAN_CRASHED, SCAN_CRASHED },
+	};
 	struct verdict verdict;
+	size_t i;
 
 	(void)state;
-	verdict = weighed(S_REFUSE, S_DELIVER, SCAN_LIMIT, locked);
-	assert_int_equal(verdict.virus, SCAN_ENCRYPTED);
-	assert_true(str_eq(verdict.virus_name, locked));
-	assert_int_equal(weighed(S_REFUSE, S_QUARANTINE, SCAN_LIMIT,
-	    locked).virus, SCAN_ENCRYPTED);
-	assert_int_equal(weighed(S_QUARANTINE, S_QUARANTINE, SCAN_LIMIT,
-	    locked).virus, SCAN_LIMIT);
-	assert_int_equal(weighed(S_DELIVER, S_REFUSE, SCAN_LIMIT,
-	    locked).virus, SCAN_LIMIT);
-	assert_int_equal(weighed(S_REFUSE, S_DELIVER, SCAN_LIMIT,
-	    STR("")).virus, SCAN_LIMIT);
-	assert_int_equal(weighed(S_REFUSE, S_DELIVER, SCAN_INFECTED,
-	    locked).virus, SCAN_INFECTED);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		verdict = weighed(cases[i].encrypted, cases[i].unscannable,
+		    cases[i].result, locked, closed);
+		assert_int_equal(verdict.virus, cases[i].wanted);
+		if (cases[i].wanted != cases[i].result)
+			assert_true(str_eq(verdict.virus_name,
+			    cases[i].wanted == SCAN_LIMIT ? closed : locked));
+		/* Nothing else was found. */
+		verdict = weighed(cases[i].encrypted, cases[i].unscannable,
+		    cases[i].result, none, none);
+		assert_int_equal(verdict.virus, cases[i].result);
+	}
 }
 
 static void

@@ -34,6 +34,9 @@ struct engine;
 struct finding {
 	enum scan_result result;
 	char name[ENGINE_NAME_MAX + 1];	/* printable ASCII; "" when clean */
+	const char *unopened;		/* a kind of container in it that
+					   stayed closed, whatever else was
+					   found; NULL: none */
 };
 
 /* Load the signatures of folders (ended by NULL; one that is empty or not

@@ -324,15 +324,17 @@ test_own(void **state)
 }
 
 /* A zip whose one file has the encryption bit. */
+#define LOCKED_ZIP \
+	"PK\3\4\24\0\1\0\0\0!Z!\0\0\0\0\0\24\0\0\0\10\0\0\0\1\0\0\0"	\
+	"a01234567890123456789"						\
+	"PK\1\2\24\0\24\0\1\0\0\0!Z!\0\0\0\0\0\24\0\0\0\10\0\0\0\1\0"	\
+	"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0a"				\
+	"PK\5\6\0\0\0\0\1\0\1\0/\0\0\0003\0\0\0\0\0"
+
 static void
 test_encrypted(void **state)
 {
-	static const char zip[] =
-	    "PK\3\4\24\0\1\0\0\0!Z!\0\0\0\0\0\24\0\0\0\10\0\0\0\1\0\0\0"
-	    "a01234567890123456789"
-	    "PK\1\2\24\0\24\0\1\0\0\0!Z!\0\0\0\0\0\24\0\0\0\10\0\0\0\1\0"
-	    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0a"
-	    "PK\5\6\0\0\0\0\1\0\1\0/\0\0\0003\0\0\0\0\0";
+	static const char zip[] = LOCKED_ZIP;
 	struct fixture *f = *state;
 	struct finding finding;
 	int fd = file_of(str_make(zip, sizeof(zip) - 1));
@@ -341,6 +343,35 @@ test_encrypted(void **state)
 	(void)close(fd);
 	if (finding.result != SCAN_ENCRYPTED)
 		fail_msg("%u %s", finding.result, finding.name);
+}
+
+/* Each is told of, whatever weighs more, and however many parts have more. */
+static void
+test_password_beside_a_limit(void **state)
+{
+	static const char part[] = "--b\r\nContent-Type: application/x\r\n\r\n";
+	static const char zip[] = LOCKED_ZIP "\r\n";
+	static const char rar[] = "Rar!\032\007\0 and more of it\r\n";
+	struct fixture *f = *state;
+	struct report report;
+	struct buf text;
+	int i;
+
+	buf_init(&text, 1 << 20);
+	buf_add_cstr(&text, MULTI);
+	for (i = 0; i < 120; i++) {
+		buf_add_cstr(&text, part);
+		buf_add(&text, rar, sizeof(rar) - 1);
+	}
+	buf_add_cstr(&text, part);
+	buf_add(&text, zip, sizeof(zip) - 1);
+	buf_add_cstr(&text, "--b--\r\n");
+	report = report_of(f, buf_str(&text));
+	buf_fini(&text);
+	assert_int_equal(report.whole.result, SCAN_LIMIT);
+	assert_int_equal(report.locked.result, SCAN_ENCRYPTED);
+	assert_int_equal(report.closed.result, SCAN_LIMIT);
+	assert_string_equal(report.closed.name, "Unopened.rar");
 }
 
 /* An xz of a few words that wants 4 GB to be opened with: no infection. */
@@ -395,6 +426,7 @@ main(void)
 		cmocka_unit_test(test_odd),
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_encrypted),
+		cmocka_unit_test(test_password_beside_a_limit),
 		cmocka_unit_test(test_dictionary),
 		cmocka_unit_test(test_too_large),
 	};

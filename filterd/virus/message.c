@@ -36,19 +36,6 @@ outweigh(struct finding *whole, const struct finding *finding)
 		*whole = *finding;
 }
 
-static void
-found(struct scanning *scanning, size_t part, const struct finding *finding)
-{
-	struct report *report = scanning->report;
-
-	outweigh(&report->whole, finding);
-	if (finding->result == SCAN_CLEAN ||
-	    report->parts_len == REPORT_PARTS_MAX)
-		return;
-	report->parts[report->parts_len].part = part;
-	report->parts[report->parts_len++].finding = *finding;
-}
-
 static struct finding
 found_no(enum scan_result result, const char *name)
 {
@@ -56,6 +43,40 @@ found_no(enum scan_result result, const char *name)
 
 	(void)snprintf(finding.name, sizeof(finding.name), "%s", name);
 	return finding;
+}
+
+/* What is treated by rules of its own is not hidden by what weighs more. */
+static void
+note_kind(struct report *report, const struct finding *finding)
+{
+	char name[ENGINE_NAME_MAX + 1];
+
+	if (finding->result == SCAN_ENCRYPTED &&
+	    report->locked.result == SCAN_CLEAN)
+		report->locked = *finding;
+	if (report->closed.result != SCAN_CLEAN)
+		return;
+	if (finding->result == SCAN_LIMIT) {
+		report->closed = *finding;
+	} else if (finding->unopened != NULL) {
+		(void)snprintf(name, sizeof(name), "Unopened.%s",
+		    finding->unopened);
+		report->closed = found_no(SCAN_LIMIT, name);
+	}
+}
+
+static void
+found(struct scanning *scanning, size_t part, const struct finding *finding)
+{
+	struct report *report = scanning->report;
+
+	note_kind(report, finding);
+	outweigh(&report->whole, finding);
+	if (finding->result == SCAN_CLEAN ||
+	    report->parts_len == REPORT_PARTS_MAX)
+		return;
+	report->parts[report->parts_len].part = part;
+	report->parts[report->parts_len++].finding = *finding;
 }
 
 static uint64_t
@@ -243,6 +264,7 @@ message_scan(const struct scan_tools *tools, const struct scan_order *order,
 
 	*report_r = (struct report){ .parts_len = 0 };
 	report_r->whole = engine_scan(tools->engine, order->fd, order->ms);
+	note_kind(report_r, &report_r->whole);
 	scanning.look = attack_open(tools->attack, &report_r->odd);
 	for (i = 0; i < order->readers_len; i++)
 		attack_reader(scanning.look, order->readers[i]);

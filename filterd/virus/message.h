@@ -30,6 +30,9 @@ struct report {
 		struct finding finding;
 	} parts[REPORT_PARTS_MAX];
 	size_t parts_len;
+	/* The first of each, whatever weighs more: SCAN_CLEAN: none. */
+	struct finding locked;		/* SCAN_ENCRYPTED */
+	struct finding closed;		/* SCAN_LIMIT */
 	struct attack_report odd;
 };
 

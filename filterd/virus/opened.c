@@ -9,9 +9,10 @@
 #define GZIP_MIN 18U
 
 void
-opened_begin(struct opened *opened)
+opened_begin(struct opened *opened, bool opens_rar)
 {
-	*opened = (struct opened){ .unopened = KIND_EMPTY };
+	*opened = (struct opened){ .unopened = KIND_EMPTY,
+	    .opens_rar = opens_rar };
 }
 
 static void
@@ -45,25 +46,33 @@ is_unpacked(unsigned method)
 	return false;
 }
 
-/* Does it hold anything? is_partly_r: what is passed over in silence. An
- * encrypted member is told of. */
+/* Members that are passed over in silence. Of an encrypted one it is told. */
 static bool
-zip_holds(struct str file, bool *is_partly_r)
+is_skipped(const struct zip_entry *entry)
 {
+	return !entry->is_encrypted && (entry->is_askew ||
+	    !is_unpacked(entry->method));
+}
+
+static int
+look_into_zip(struct str file)
+{
+	int look = OPENED_HOLDS_NONE;
 	struct zip_entry entry;
-	bool has = false;
 	struct zip zip;
 
 	if (!zip_open(&zip, file))
-		return false;
+		return OPENED_HOLDS_NONE;
 	while (zip_next(&zip, &entry)) {
-		if (entry.is_folder || entry.octets <= NOTHING_OCTETS)
+		if (entry.is_folder || (entry.octets <= NOTHING_OCTETS &&
+		    entry.packed_octets <= NOTHING_OCTETS))
 			continue;
-		has = true;
-		if (!entry.is_encrypted && !is_unpacked(entry.method))
-			*is_partly_r = true;
+		if (is_skipped(&entry))
+			return OPENED_CLOSED;
+		look = OPENED_HOLDS;
 	}
-	return has;
+	/* What its directory does not tell of others may find. */
+	return zip.is_cut || zip.is_repaired ? OPENED_CLOSED : look;
 }
 
 /* RFC 1952 section 2.3.1: ISIZE. */
@@ -74,23 +83,58 @@ gzip_holds(struct str file)
 	    NOTHING_OCTETS;
 }
 
+/* Kinds that libclamav 1.4 has no reader for. */
 static bool
-holds(struct str file, enum attack_kind kind, bool *is_partly_r)
+is_closed(enum attack_kind kind)
 {
+	static const enum attack_kind kinds[] = { KIND_ZSTD, KIND_LZMA,
+		KIND_LZIP, KIND_LZ4, KIND_COMPRESS, KIND_ZOO, KIND_ACE,
+		KIND_AR, KIND_RPM, KIND_VHDX, KIND_VMDK, KIND_QCOW,
+		KIND_SQUASHFS, KIND_WIM };
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i] == kind)
+			return true;
+	return false;
+}
+
+static int
+look_into(struct str file, enum attack_kind kind)
+{
+	if (is_closed(kind))
+		return OPENED_CLOSED;
 	switch (kind) {
 	case KIND_ZIP:
 	case KIND_JAR:
 	case KIND_APK:
 	case KIND_MSIX:
-		return zip_holds(file, is_partly_r);
+	case KIND_OOXML:
+	case KIND_ODF:
+		return look_into_zip(file);
 	case KIND_GZIP:
-		return gzip_holds(file);
+		return gzip_holds(file) ? OPENED_HOLDS : OPENED_HOLDS_NONE;
 	case KIND_TAR:
 	case KIND_TNEF:
-		return false;
+		return OPENED_HOLDS_NONE;
 	default:
-		return (kind_flags(kind) & KIND_ARCHIVES) != 0;
+		return (kind_flags(kind) & KIND_ARCHIVES) != 0 ?
+		    OPENED_HOLDS : OPENED_HOLDS_NONE;
 	}
+}
+
+/* Programs find an archive that stands behind something else. */
+static enum attack_kind
+closed_behind(const struct opened *opened, struct str file,
+    enum attack_kind kind)
+{
+	if (!opened->opens_rar && (kind == KIND_RAR ||
+	    bytes_find(file, 0, STR("Rar!\032\007")) != STR_NPOS))
+		return KIND_RAR;
+	if (!bytes_is(file, 0, STR("PK")) &&
+	    look_into_zip(file) == OPENED_CLOSED)
+		return KIND_ZIP;
+	return KIND_EMPTY;
 }
 
 /* ---- files come ---- */
@@ -98,7 +142,7 @@ holds(struct str file, enum attack_kind kind, bool *is_partly_r)
 void
 opened_file(struct opened *opened, unsigned level, struct str file)
 {
-	enum attack_kind kind = KIND_DATA;
+	enum attack_kind kind = KIND_DATA, behind;
 
 	/* Deeper than libclamav goes: it says so itself. */
 	if (level >= OPENED_DEPTH_MAX)
@@ -113,8 +157,10 @@ opened_file(struct opened *opened, unsigned level, struct str file)
 	opened->layers[level].kind = kind;
 	opened->layers[level].is_waiting = false;
 	opened->depth = level + 1;
-	opened->is_partly = false;
-	opened->is_held = holds(file, kind, &opened->is_partly);
+	behind = closed_behind(opened, file, kind);
+	opened->newest_kind = behind != KIND_EMPTY ? behind : kind;
+	opened->newest = behind != KIND_EMPTY ? OPENED_CLOSED :
+	    look_into(file, kind);
 }
 
 void
@@ -122,11 +168,11 @@ opened_scan(struct opened *opened)
 {
 	if (opened->depth == 0)
 		return;
-	opened->layers[opened->depth - 1].is_waiting = opened->is_held;
-	if (opened->is_partly)
-		note(opened, opened->layers[opened->depth - 1].kind);
-	opened->is_held = false;
-	opened->is_partly = false;
+	if (opened->newest == OPENED_CLOSED)
+		note(opened, opened->newest_kind);
+	opened->layers[opened->depth - 1].is_waiting = opened->newest ==
+	    OPENED_HOLDS;
+	opened->newest = OPENED_HOLDS_NONE;
 }
 
 const char *

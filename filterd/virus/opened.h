@@ -12,16 +12,20 @@
  * A file that libclamav knows to be clean is not gone into again. What is
  * noted here must therefore keep it from knowing: see engine.c.
  *
- * Easy case.  A zip: its members come at the next level.
- * Hard case.  A zip with members of which some are packed in a way that is
- *             skipped silently: its directory is read here, too.
+ * Easy case.  A cab: its members come at the next level.
+ * Hard cases. A zip with members of which some are skipped silently, since
+ *             they are packed in another way, or directory and member say
+ *             different things: its directory is read here, too. A kind that
+ *             libclamav never opens: a file inside that it comes to is one
+ *             that it took out of the middle of it. A RAR or a zip behind
+ *             something else, as in a program that unpacks itself.
  * Not asked.  What may well hold nothing: an empty zip or gzip, tar, and
  *             winmail.dat. libclamav passes over files of up to 5 octets.
  *
  * Lifetime.   A value, of one scan.
  * Ownership.  Nothing is kept of a file.
  * Errors.     None.
- * Blocking.   Never. A zip's directory is walked once.
+ * Blocking.   Never. A file is walked once for marks, and a zip's directory.
  * Process.    scan worker.
  */
 #ifndef VIRUS_OPENED_H
@@ -38,12 +42,14 @@ struct opened {
 		bool is_waiting;	/* for a file inside */
 	} layers[OPENED_DEPTH_MAX];
 	unsigned depth;
-	bool is_held;			/* the newest holds files, */
-	bool is_partly;			/* of which some are skipped */
+	enum { OPENED_HOLDS_NONE, OPENED_HOLDS, OPENED_CLOSED } newest;
+	enum attack_kind newest_kind;
+	bool opens_rar;
 	enum attack_kind unopened;	/* the first; KIND_EMPTY: none */
 };
 
-void opened_begin(struct opened *opened);
+/* opens_rar: the scanner has its module for that. */
+void opened_begin(struct opened *opened, bool opens_rar);
 
 /* A file at a level; the outermost is at 0. */
 void opened_file(struct opened *opened, unsigned level, struct str file);

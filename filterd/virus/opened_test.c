@@ -18,17 +18,21 @@ struct member {
 	unsigned method;
 	unsigned flags;
 	uint32_t octets;	/* as it says */
+	unsigned local_method;	/* as its own header says; 0: the same */
+	uint32_t local_packed;
 };
 
 static void
-put_member(struct buf *out, const struct member *member)
+put_member(struct buf *out, const struct member *member, bool is_local)
 {
 	put_le(out, 20, 2);
 	put_le(out, member->flags, 2);
-	put_le(out, member->method, 2);
+	put_le(out, is_local && member->local_method != 0 ?
+	    member->local_method : member->method, 2);
 	put_le(out, 0, 4);
 	put_le(out, 0, 4);
-	put_le(out, 3, 4);
+	put_le(out, is_local && member->local_packed != 0 ?
+	    member->local_packed : 3, 4);
 	put_le(out, member->octets, 4);
 	put_le(out, (uint32_t)strlen(member->name), 2);
 	put_le(out, 0, 2);
@@ -44,7 +48,7 @@ put_zip(struct buf *out, const struct member *members, size_t count)
 	for (i = 0; i < count; i++) {
 		at[i] = (uint32_t)out->len;
 		put_le(out, 0x04034b50, 4);
-		put_member(out, &members[i]);
+		put_member(out, &members[i], true);
 		buf_add_cstr(out, members[i].name);
 		buf_add_cstr(out, "abc");
 	}
@@ -52,7 +56,7 @@ put_zip(struct buf *out, const struct member *members, size_t count)
 	for (i = 0; i < count; i++) {
 		put_le(out, 0x02014b50, 4);
 		put_le(out, 20, 2);
-		put_member(out, &members[i]);
+		put_member(out, &members[i], false);
 		put_le(out, 0, 2 + 2 + 2);
 		put_le(out, 0, 4);
 		put_le(out, at[i], 4);
@@ -68,11 +72,12 @@ put_zip(struct buf *out, const struct member *members, size_t count)
 }
 
 /* Files that come, one octet of level each: 'A' + level, then 'r' a RAR, 'z' a
- * zip of one member, 't' text; small: it is known from before. */
+ * zip of one member, 's' something by Zstandard, 't' text; small: it is known
+ * from before. */
 static const char *
 after(const char *files)
 {
-	static const struct member member = { "a.txt", 8, 0, 100 };
+	static const struct member member = { "a.txt", 8, 0, 100, 0, 0 };
 	struct opened opened;
 	struct str octets;
 	const char *unopened;
@@ -80,11 +85,13 @@ after(const char *files)
 
 	buf_init(&zip, 1024);
 	put_zip(&zip, &member, 1);
-	opened_begin(&opened);
+	opened_begin(&opened, true);
 	for (; *files != '\0'; files += 2) {
 		octets = STR("text");
 		if (files[1] == 'r')
 			octets = STR("Rar!\032\007\0 and more of it");
+		else if (files[1] == 's')
+			octets = STR("\x28\xb5\x2f\xfd and more of it");
 		else if (files[1] == 'z')
 			octets = buf_str(&zip);
 		opened_file(&opened, files[0] < 'a' ?
@@ -109,6 +116,8 @@ test_what_came(void **state)
 		{ "ArBt", NULL }, { "AzBt", NULL }, { "AzBr", "rar" },
 		{ "AzBrCt", NULL }, { "AzBrCtBrBt", "rar" },
 		{ "AzBzCtBzCt", NULL }, { "AzBzBzCt", "zip" },
+		/* What came was taken out of its middle. */
+		{ "AsBt", "zstd" }, { "AzBsCtBt", "zstd" }, { "as", NULL },
 		{ "AtBzCtBt", NULL }, { "AzBtBtBr", "rar" },
 		{ "ArBzCtAt", NULL },
 		/* Known from before: it is not gone into. */
@@ -138,7 +147,7 @@ alone(struct str file, bool has_child)
 {
 	struct opened opened;
 
-	opened_begin(&opened);
+	opened_begin(&opened, true);
 	opened_file(&opened, 0, file);
 	opened_scan(&opened);
 	if (has_child) {
@@ -167,10 +176,23 @@ static void
 test_members_of_zips(void **state)
 {
 	static const struct member members[] = {
-		{ "text", 8, 0, 100 }, { "lzma", 14, 0, 100 },
-		{ "tiny", 14, 0, 5 }, { "folder/", 14, 0, 0 },
-		{ "locked", 99, 1, 100 },
+		{ "text", 8, 0, 100, 0, 0 }, { "lzma", 14, 0, 100, 0, 0 },
+		{ "tiny", 14, 0, 5, 0, 0 }, { "folder/", 14, 0, 0, 0, 0 },
+		{ "locked", 99, 1, 100, 0, 0 },
+		/* Encryption by flags that mean nothing alone. */
+		{ "flag", 14, 0x40, 100, 0, 0 }, { "flag", 14, 0x2000, 100, 0, 0 },
+		/* Directory and member differ; sizes may stand after it. */
+		{ "method", 8, 0, 100, 14, 0 }, { "size", 8, 0, 100, 0, 7 },
+		{ "size", 8, 8, 100, 0, 7 },
+		/* As documents and programs have them. */
+		{ "[Content_Types].xml", 14, 0, 100, 0, 0 },
+		{ "META-INF/manifest.xml", 14, 0, 100, 0, 0 },
+		{ "META-INF/MANIFEST.MF", 14, 0, 100, 0, 0 },
+		{ "[Content_Types].xml", 8, 0, 100, 0, 0 },
 	};
+	static const char *const kinds[] = { "ooxml", "odf", "jar" };
+	struct buf zip;
+	size_t i;
 
 	(void)state;
 	check_zip(members, 1, true, true);
@@ -183,6 +205,68 @@ test_members_of_zips(void **state)
 	check_zip(members + 2, 2, false, true);
 	/* A password is told of elsewhere. */
 	check_zip(members + 4, 1, true, true);
+	check_zip(members + 5, 1, true, false);
+	check_zip(members + 6, 1, true, false);
+	check_zip(members + 7, 1, true, false);
+	check_zip(members + 8, 1, true, false);
+	check_zip(members + 9, 1, true, true);
+	buf_init(&zip, 1024);
+	for (i = 0; i < 3; i++) {
+		buf_reset(&zip);
+		put_zip(&zip, members + 10 + i, 1);
+		assert_string_equal(alone(buf_str(&zip), true), kinds[i]);
+	}
+	buf_reset(&zip);
+	put_zip(&zip, members + 13, 1);
+	assert_null(alone(buf_str(&zip), true));
+	/* Its directory cannot be found, or says less than there is. */
+	buf_add_cstr(&zip, "PK\5\6 and no more than that");
+	assert_string_equal(alone(buf_str(&zip), true), "ooxml");
+	buf_fini(&zip);
+}
+
+/* Archives behind something else. */
+static void
+test_behind(void **state)
+{
+	static const struct member members[] = {
+		{ "text", 8, 0, 100, 0, 0 }, { "lzma", 14, 0, 100, 0, 0 },
+	};
+	struct opened opened;
+	struct buf file;
+
+	(void)state;
+	buf_init(&file, 1024);
+	buf_add_cstr(&file, "MZ a program ");
+	put_zip(&file, members, 1);
+	assert_null(alone(buf_str(&file), true));
+	buf_reset(&file);
+	buf_add_cstr(&file, "x");
+	put_zip(&file, members + 1, 1);
+	assert_string_equal(alone(buf_str(&file), false), "zip");
+	buf_reset(&file);
+	buf_add_cstr(&file, "\xff\xd8\xff a picture Rar!\032\007");
+	assert_null(alone(buf_str(&file), false));
+	opened_begin(&opened, false);
+	opened_file(&opened, 0, buf_str(&file));
+	opened_scan(&opened);
+	opened_file(&opened, 1, STR("text"));
+	opened_scan(&opened);
+	assert_string_equal(opened_end(&opened), "rar");
+	buf_fini(&file);
+}
+
+static bool
+is_never(const char *kind)
+{
+	static const char *const kinds[] = { "zstd", "lzma", "compress",
+		"lzip", "lz4", "ar", "rpm" };
+	size_t i;
+
+	for (i = 0; kind != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i], kind) == 0)
+			return true;
+	return false;
 }
 
 static void
@@ -197,6 +281,14 @@ test_kinds(void **state)
 		{ OCTETS("\037\213\010\0\0\0\0\0\0\3\3\0\0\0\0\0\6\0\0\0"),
 		    "gzip" },
 		{ OCTETS("\037\213\010"), "gzip" },
+		{ OCTETS("BZh91AY&SYabcd"), "bzip2" },
+		{ OCTETS("BZhang wrote: hello there"), NULL },
+		{ OCTETS("0707012345 is my number, or 070702345"), NULL },
+		{ OCTETS("MSCF, EGGA, KDMV and hsqs are no words"), NULL },
+		{ OCTETS("ISc(a text)"), NULL },
+		{ OCTETS("\1\0\0\0\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+		    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0 EMF\0\0\1\0"),
+		    NULL },
 		{ OCTETS("\x28\xb5\x2f\xfd\0"), "zstd" },
 		{ OCTETS("\x50\x2a\x4d\x18\0"), "zstd" },
 		{ OCTETS("\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x34"),
@@ -227,7 +319,8 @@ test_kinds(void **state)
 		    files[i].unopened) != 0)
 			fail_msg("%zu: %s", i, unopened != NULL ? unopened :
 			    "none");
-		assert_null(alone(files[i].file, true));
+		assert_ptr_equal(alone(files[i].file, true), is_never(
+		    unopened) ? unopened : NULL);
 	}
 }
 
@@ -237,6 +330,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_came),
 		cmocka_unit_test(test_members_of_zips),
+		cmocka_unit_test(test_behind),
 		cmocka_unit_test(test_kinds),
 	};
 

@@ -79,6 +79,12 @@ put_report(struct ipc_out *out, const struct report *report)
 	/* A trait without a name: there are more than are told of. */
 	if (report->odd.notes_lost != 0)
 		put_row(out, ATTACK_NO_PART, SCAN_W_TRAIT, "", "");
+	if (report->locked.result != SCAN_CLEAN)
+		put_row(out, ATTACK_NO_PART, SCAN_ENCRYPTED,
+		    report->locked.name, "");
+	if (report->closed.result != SCAN_CLEAN)
+		put_row(out, ATTACK_NO_PART, SCAN_LIMIT,
+		    report->closed.name, "");
 	for (i = 0; i < report->parts_len; i++)
 		put_row(out, report->parts[i].part,
 		    report->parts[i].finding.result,

@@ -16,7 +16,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t at = 0, len;
 	const char *kind;
 
-	opened_begin(&opened);
+	opened_begin(&opened, size % 2 == 0);
 	while (size - at > 2) {
 		len = data[at + 1];
 		if (len > size - at - 2)
