@@ -341,6 +341,23 @@ on_deleted(void *ctx, int code)
 	free(batch);
 }
 
+/* What was decided to go may have gone: to say that it was deleted would be a
+ * lie. */
+static int
+delete_one(const struct admin_env *env, uint64_t id, struct err *err)
+{
+	struct arena *arena = arena_new(4096);
+	struct quarantine_entry entry;
+	int rc = quarantine_store_get(env->store, id, false, arena, &entry,
+	    err);
+
+	if (rc == 0 && entry.is_releasing)
+		rc = err_set(err, ERR_EXISTS, "it is on its way to its "
+		    "recipients");
+	arena_free(&arena);
+	return rc == 0 ? quarantine_store_delete(env->store, id, err) : rc;
+}
+
 static void
 batch_delete(struct batch *batch)
 {
@@ -348,8 +365,7 @@ batch_delete(struct batch *batch)
 	int rc;
 
 	for (; batch->at < batch->len; batch->at++) {
-		rc = quarantine_store_delete(batch->env->store,
-		    batch->ids[batch->at], &err);
+		rc = delete_one(batch->env, batch->ids[batch->at], &err);
 		if (rc == 0)
 			batch->count++;
 		else

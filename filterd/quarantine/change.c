@@ -285,24 +285,6 @@ rcpt_done(struct quarantine_store *store, uint64_t id, uint64_t n,
 }
 
 int
-quarantine_store_set_releasing(struct quarantine_store *store, uint64_t id,
-    bool is_releasing, struct err *err)
-{
-	struct db_query *q;
-	int rc = blob_holder_begin(&store->holder, err);
-
-	if (rc != 0)
-		return rc;
-	q = db_query(store->holder.db, RELEASING_SET);
-	db_bind_u64(q, 2, id);
-	db_bind_u64(q, 3, is_releasing);
-	if ((rc = db_run(&q, err)) != 0)
-		return rc;
-	return db_changes(store->holder.db) != 0 ? 0 :
-	    err_set(err, ERR_NOTFOUND, "there is no such entry");
-}
-
-int
 quarantine_store_rcpts_done(struct quarantine_store *store, uint64_t id,
     const struct quarantine_rcpt *rcpts, size_t len, struct err *err)
 {
@@ -319,10 +301,26 @@ quarantine_store_rcpts_done(struct quarantine_store *store, uint64_t id,
 	db_bind_u64(q, 2, id);
 	is_left = db_next(q);
 	rc = db_end(&q, err);
+	return rc == 0 && !is_left ? quarantine_store_delete(store, id, err) :
+	    rc;
+}
+
+int
+quarantine_store_set_releasing(struct quarantine_store *store, uint64_t id,
+    bool is_releasing, struct err *err)
+{
+	struct db_query *q;
+	int rc = blob_holder_begin(&store->holder, err);
+
 	if (rc != 0)
 		return rc;
-	return is_left ? quarantine_store_set_releasing(store, id, false,
-	    err) : quarantine_store_delete(store, id, err);
+	q = db_query(store->holder.db, RELEASING_SET);
+	db_bind_u64(q, 2, id);
+	db_bind_u64(q, 3, is_releasing);
+	if ((rc = db_run(&q, err)) != 0)
+		return rc;
+	return db_changes(store->holder.db) != 0 ? 0 :
+	    err_set(err, ERR_NOTFOUND, "there is no such entry");
 }
 
 int

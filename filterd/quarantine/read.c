@@ -76,7 +76,8 @@ get_rcpts(struct quarantine_store *store, struct arena *arena,
 		rcpts[len].n = db_col_u64(q, 0);
 		rcpts[len].address = arena_str(arena, db_col_str(q, 1));
 		rcpts[len].notify = db_col_u64(q, 2);
-		rcpts[len++].orcpt = arena_str(arena, db_col_str(q, 3));
+		rcpts[len].orcpt = arena_str(arena, db_col_str(q, 3));
+		rcpts[len++].is_releasing = db_col_bool(q, 4);
 	}
 	entry->rcpts = rcpts;
 	entry->rcpts_len = len;

@@ -80,6 +80,10 @@ on_submitted(void *ctx, int code, struct ipc_in *in)
 	struct release *release = ctx;
 	struct err err = ERR_INIT;
 
+	if (code == ERR_SYNTAX || code == ERR_CORRUPT) {
+		fail(release, ERR_CORRUPT, "the queue cannot take it");
+		return;
+	}
 	if (code != 0) {
 		fail(release, ERR_TEMP, code == ERR_LIMIT ?
 		    "the disk is full: it goes when there is room" :
@@ -217,12 +221,32 @@ submit(struct release *release)
 
 /* ---- the decision ---- */
 
+/* Those who were marked, of all that it has by now. */
+static bool
+take_marked(struct release *release)
+{
+	struct quarantine_entry *entry = &release->entry;
+	uint64_t id = entry->id;
+	size_t i, left = 0;
+
+	if (quarantine_store_get(release->env->store, id, true,
+	    release->arena, entry, NULL) != 0)
+		return false;
+	for (i = 0; i < entry->rcpts_len; i++)
+		if (entry->rcpts[i].is_releasing)
+			entry->rcpts[left++] = entry->rcpts[i];
+	entry->rcpts_len = left;
+	return left != 0;
+}
+
 static void
 on_marked(void *ctx, int code)
 {
 	struct release *release = ctx;
 
-	if (code != 0)
+	if (code == 0 && !take_marked(release))
+		fail(release, ERR_NOTFOUND, "it was deleted meanwhile");
+	else if (code != 0)
 		fail(release, ERR_TEMP, code == ERR_LIMIT ?
 		    "the disk is full" : "it could not be written, try again "
 		    "later");
@@ -375,13 +399,27 @@ take(struct release *release)
 		fail(release, ERR_CORRUPT, "it has no recipient");
 		return false;
 	}
-	release->blob_fd = quarantine_store_open_blob(env->store, id, &err);
-	if (release->blob_fd < 0) {
-		release->blob_fd = -1;
-		fail(release, ERR_TEMP, "its message cannot be read");
+	rc = quarantine_store_open_blob(env->store, id, &err);
+	if (rc < 0) {
+		fail(release, rc == ERR_NOTFOUND ? ERR_CORRUPT : ERR_TEMP,
+		    "its message cannot be read");
 		return false;
 	}
+	release->blob_fd = rc;
 	return true;
+}
+
+/* Somebody else has it under way. */
+static bool
+is_doubled(const struct release *release)
+{
+	const struct release *other, *tmp;
+
+	list_each(other, tmp, &release->env->active, const struct release,
+	    node)
+		if (other != release && other->entry.id == release->entry.id)
+			return true;
+	return false;
 }
 
 void
@@ -394,6 +432,10 @@ release_begin(struct release_env *env, uint64_t id, bool is_forced,
 	release->is_forced = is_forced;
 	if (!take(release))
 		return;
+	if (release->entry.is_releasing || is_doubled(release)) {
+		fail(release, ERR_EXISTS, "it is on its way already");
+		return;
+	}
 	if (env->filter == NULL)
 		decide(release, &unseen);
 	else
@@ -407,7 +449,11 @@ release_resume(struct release_env *env, uint64_t id, release_done *done,
 	struct release *release = release_new(env, id, STR("resumed"), done,
 	    ctx);
 
-	if (take(release))
+	if (!take(release))
+		return;
+	if (!take_marked(release))
+		fail(release, ERR_NOTFOUND, "nothing of it was decided");
+	else
 		submit(release);
 }
 

@@ -6,12 +6,16 @@
  * malicious, or ends the scanner, stays, unless an operator insists; so does
  * what an engine that opened it found malicious. What has a password or is
  * suspicious goes, since whoever releases it has decided that. The decision is
- * written; then the message is submitted to the queue with its envelope, and
- * the entry is removed when the queue answers for it.
+ * written: which recipients get it. Then the message is submitted to the queue
+ * for those, and they are removed when the queue answers for it, the entry with
+ * the last of them.
  *
  * The hard case: a crash, or a queue that does not answer, after the decision.
- * The entry is still there and marked: resume.h takes it up again, under the
- * same key, for which the queue answers with the item it made the first time.
+ * The marks are still there: resume.h takes it up again, for the same
+ * recipients and therefore under the same key, for which the queue answers with
+ * the item it made the first time. Recipients who come to the entry meanwhile
+ * are not marked, and stay. Until it has ended there is no other release of
+ * the entry, nor can it be deleted.
  *
  * Lifetime.   release_begin() or release_resume() -> done, once, maybe before
  *             they return.
@@ -51,6 +55,7 @@ void release_begin(struct release_env *env, uint64_t id, bool is_forced,
 void release_resume(struct release_env *env, uint64_t id,
     release_done *done, void *ctx);
 
+/* Is it under way in this process? */
 bool release_is_active(const struct release_env *env, uint64_t id);
 
 #endif

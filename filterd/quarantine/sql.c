@@ -4,6 +4,9 @@
 #define BRIEF "queue_id, owner, domain, is_for_admin, sender, "		\
 	"sender_account, flags, envid, verdict, size, sha256, client, "	\
 	"arrived_us, kept_s, from_text, subject, date_text, trace"
+/* Some of its recipients were decided to get it. */
+#define IS_RELEASING "EXISTS (SELECT 1 FROM rcpt WHERE entry = entry.id "	\
+	"AND is_releasing = 1)"
 #define FILTERED " AND id > ?2 AND (?4 < 0 OR is_for_admin = ?4) "	\
 	"ORDER BY id LIMIT ?3"
 
@@ -16,9 +19,10 @@ static const char *const statements[STATEMENTS] = {
 	    "?17, ?18, ?19, ?20, ?21)",
 	[ENTRY_FIND] = "SELECT id FROM entry WHERE queue_id = ?2 AND "
 	    "owner = ?3",
-	[ENTRY_GET] = "SELECT " BRIEF ", is_releasing FROM entry "
+	[ENTRY_GET] = "SELECT " BRIEF ", " IS_RELEASING " FROM entry "
 	    "WHERE id = ?2",
-	[ENTRY_GET_WHOLE] = "SELECT " BRIEF ", is_releasing, summary FROM entry "
+	[ENTRY_GET_WHOLE] = "SELECT " BRIEF ", " IS_RELEASING
+	    ", summary FROM entry "
 	    "WHERE id = ?2",
 	[ENTRY_DELETE] = "DELETE FROM entry WHERE id = ?2",
 	[ENTRY_EXISTS] = "SELECT 1 FROM entry WHERE id = ?2",
@@ -26,14 +30,14 @@ static const char *const statements[STATEMENTS] = {
 	[ENTRY_IDS_DOMAIN] = "SELECT id FROM entry WHERE domain = ?5" FILTERED,
 	[ENTRY_IDS_OWNER] = "SELECT id FROM entry WHERE owner = ?5" FILTERED,
 	[ENTRY_OLD] = "SELECT id FROM entry WHERE domain = ?2 AND "
-	    "kept_s <= ?3 ORDER BY kept_s LIMIT ?4",
+	    "kept_s <= ?3 AND NOT " IS_RELEASING " ORDER BY kept_s LIMIT ?4",
 	[ENTRY_SIZE] = "SELECT owner, size + LENGTH(trace) FROM entry "
 	    "WHERE id = ?2",
 	[DOMAIN_NEXT] = "SELECT domain FROM entry WHERE domain > ?2 "
 	    "ORDER BY domain LIMIT 1",
 	[RCPT_ADD] = "INSERT INTO rcpt (entry, n, address, notify, orcpt) "
 	    "VALUES (?2, ?3, ?4, ?5, ?6) ON CONFLICT (entry, n) DO NOTHING",
-	[RCPT_GET] = "SELECT n, address, notify, orcpt FROM rcpt "
+	[RCPT_GET] = "SELECT n, address, notify, orcpt, is_releasing FROM rcpt "
 	    "WHERE entry = ?2 ORDER BY n",
 	[RCPT_DELETE] = "DELETE FROM rcpt WHERE entry = ?2",
 	[RCPT_DELETE_ONE] = "DELETE FROM rcpt WHERE entry = ?2 AND n = ?3",
@@ -60,11 +64,14 @@ static const char *const statements[STATEMENTS] = {
 	    "ORDER BY octets DESC LIMIT 1",
 	[HOLDER_SUM] = "SELECT COALESCE(SUM(entries), 0), "
 	    "COALESCE(SUM(octets), 0) FROM holder",
-	[RELEASING_SET] = "UPDATE entry SET is_releasing = ?3 WHERE id = ?2",
-	[RELEASING_NEXT] = "SELECT id FROM entry WHERE is_releasing = 1 AND "
-	    "id > ?2 ORDER BY id LIMIT 1",
-	[OLDEST_OF] = "SELECT id FROM entry WHERE owner = ?2 ORDER BY id "
-	    "LIMIT 1",
+	[RELEASING_SET] = "UPDATE rcpt SET is_releasing = ?3 WHERE entry = ?2",
+	[RELEASING_NEXT] = "SELECT entry FROM rcpt WHERE is_releasing = 1 "
+	    "AND entry > ?2 ORDER BY entry LIMIT 1",
+	/* What is on its way goes after what is not, but before the newest. */
+	[OLDEST_OF] = "SELECT COALESCE((SELECT id FROM entry WHERE owner = ?2 "
+	    "AND id < (SELECT MAX(id) FROM entry WHERE owner = ?2) "
+	    "AND NOT " IS_RELEASING " ORDER BY id LIMIT 1), (SELECT MIN(id) "
+	    "FROM entry WHERE owner = ?2))",
 };
 
 static const char *const migrations[] = {
@@ -94,9 +101,8 @@ static const char *const migrations[] = {
 	"CREATE TABLE holder (owner TEXT PRIMARY KEY, "
 	" entries INTEGER NOT NULL, octets INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX holder_octets ON holder (octets);",
-	("ALTER TABLE entry ADD COLUMN is_releasing INTEGER NOT NULL "
-	"DEFAULT 0;"
-	"CREATE INDEX entry_releasing ON entry (id) WHERE is_releasing = 1;"),
+	("ALTER TABLE rcpt ADD COLUMN is_releasing INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX rcpt_releasing ON rcpt (entry) WHERE is_releasing = 1;"),
 };
 
 const struct db_schema quarantine_schema = {

@@ -39,6 +39,7 @@ struct quarantine_rcpt {
 	struct str address;
 	uint64_t notify;	/* enum queue_notify */
 	struct str orcpt;
+	bool is_releasing;	/* decided: it gets the message */
 };
 
 struct quarantine_entry {
@@ -47,7 +48,7 @@ struct quarantine_entry {
 	struct str owner;	/* address, or domain */
 	struct str domain;	/* whose: of the owner */
 	bool is_for_admin;
-	bool is_releasing;	/* decided, and not yet gone */
+	bool is_releasing;	/* some of its recipients are */
 	struct str sender;
 	uint64_t sender_account;
 	uint64_t flags;		/* enum queue_flag */
@@ -124,13 +125,12 @@ int quarantine_store_delete(struct quarantine_store *store, uint64_t id,
     struct err *err);
 
 /* These recipients have the message: they go, and the entry with the last one.
- * Others may have come while it was on its way to them: for those it is an
- * entry that nobody has decided about. */
+ * Others may have come while it was on its way to them. */
 int quarantine_store_rcpts_done(struct quarantine_store *store, uint64_t id,
     const struct quarantine_rcpt *rcpts, size_t len, struct err *err);
 
-/* It was decided that it goes on to its recipients, or that it stays after
- * all. ERR_NOTFOUND. */
+/* It was decided that it goes on to the recipients it has now, or that it
+ * stays after all. Who comes later waits for another decision. ERR_NOTFOUND. */
 int quarantine_store_set_releasing(struct quarantine_store *store,
     uint64_t id, bool is_releasing, struct err *err);
 
@@ -168,7 +168,7 @@ int quarantine_store_next_domain(struct quarantine_store *store,
     struct str after, struct arena *arena, struct str *domain_r,
     struct err *err);
 
-/* The first entry after `after` whose release was decided and has not ended;
+/* The first entry after `after` with a release that was decided and has not ended;
  * 0: there is none. */
 int quarantine_store_next_releasing(struct quarantine_store *store,
     uint64_t after, uint64_t *id_r, struct err *err);

@@ -286,6 +286,8 @@ test_rcpts_done(void **state)
 	    rig->arena, &entry, NULL), 0);
 	assert_int_equal(entry.rcpts_len, 1);
 	assert_int_equal(entry.rcpts[0].n, 9);
+	/* Nobody has decided about it. */
+	assert_false(entry.is_releasing || entry.rcpts[0].is_releasing);
 	assert_int_equal(next_releasing(rig, 0), 0);
 	assert_int_equal(quarantine_store_rcpts_done(rig->store, id, &late,
 	    1, NULL), 0);
@@ -331,6 +333,55 @@ test_releasing(void **state)
 	assert_int_equal(next_releasing(rig, 0), 0);
 	assert_int_equal(quarantine_store_set_releasing(rig->store, last,
 	    true, NULL), ERR_NOTFOUND);
+}
+
+/* What was decided to go is not deleted before it went. */
+static void
+test_releasing_is_kept(void **state)
+{
+	struct rig *rig = *state;
+	struct quarantine_limits limits = { .owner_octets = UINT64_MAX,
+		.owner_entries = 2, .total_octets = UINT64_MAX };
+	uint64_t going = add(rig, 1, "a@a.test", 1), held, newest;
+	struct quarantine_rcpt late = { .n = 9, .address = STR("l@a.test"),
+		.orcpt = STR("") };
+	struct quarantine_entry entry;
+	size_t count;
+
+	assert_int_equal(quarantine_store_set_releasing(rig->store, going,
+	    true, NULL), 0);
+	assert_int_equal(quarantine_store_add_rcpts(rig->store, going, &late,
+	    1, NULL), 0);
+	held = add(rig, 2, "a@a.test", 1);
+	commit(rig);
+	assert_int_equal(quarantine_store_get(rig->store, going, false,
+	    rig->arena, &entry, NULL), 0);
+	assert_int_equal(entry.rcpts_len, 3);
+	assert_true(entry.is_releasing && entry.rcpts[0].is_releasing &&
+	    entry.rcpts[1].is_releasing);
+	assert_false(entry.rcpts[2].is_releasing);
+	/* Over the owner's share the other one goes, though it is younger. */
+	quarantine_store_limit(rig->store, &limits);
+	newest = add(rig, 3, "a@a.test", 1);
+	commit(rig);
+	assert_true(is_there(rig, going) && is_there(rig, newest));
+	assert_false(is_there(rig, held));
+	assert_int_equal(quarantine_store_expire(rig->store, STR("a.test"),
+	    now_s + DAY_S, 10, &count, NULL), 0);
+	commit(rig);
+	assert_int_equal(count, 1);
+	assert_true(is_there(rig, going));
+	assert_false(is_there(rig, newest));
+	/* When nothing else is left it goes as well. */
+	limits.owner_entries = 1;
+	quarantine_store_limit(rig->store, &limits);
+	assert_int_equal(quarantine_store_set_releasing(rig->store, add(rig,
+	    4, "a@a.test", 1), true, NULL), 0);
+	commit(rig);
+	newest = add(rig, 5, "a@a.test", 1);
+	commit(rig);
+	assert_true(is_there(rig, newest));
+	assert_false(is_there(rig, going));
 }
 
 /* A crash between link and row: the link goes at the next start. */
@@ -506,6 +557,7 @@ main(void)
 		RIGGED(test_gone),
 		RIGGED(test_rcpts_done),
 		RIGGED(test_releasing),
+		RIGGED(test_releasing_is_kept),
 		RIGGED(test_links_without_rows),
 		RIGGED(test_shares),
 		RIGGED(test_expiry),

@@ -79,7 +79,9 @@ on_commit(void *arg)
 	}
 	remove_links(holder, code == 0);
 	may_go_on = holder->spec.ended(holder->spec.ctx, code) &&
-	    (code == 0 || !db_has_failed(holder->db));
+	    (code == 0 || (!db_has_failed(holder->db) &&
+	    !holder->has_new_epoch));
+	holder->has_new_epoch = false;
 	tell(holder, code);
 	if (!may_go_on) {
 		/* Begin again from what is there. */
@@ -130,9 +132,11 @@ next_epoch(struct blob_holder *holder, struct err *err)
 		return rc;
 	q = db_query(holder->db, holder->spec.epoch_set);
 	db_bind_u64(q, 2, epoch);
-	if ((rc = db_run(&q, err)) == 0)
-		blob_ids_begin(&holder->ids, epoch);
-	return rc;
+	if ((rc = db_run(&q, err)) != 0)
+		return rc;
+	blob_ids_begin(&holder->ids, epoch);
+	holder->has_new_epoch = true;
+	return 0;
 }
 
 int
@@ -203,6 +207,7 @@ blob_holder_open(struct blob_holder *holder, struct loop *loop,
 	    (rc = next_epoch(holder, err)) != 0 ||
 	    (rc = db_commit(holder->db, err)) != 0)
 		return rc;
+	holder->has_new_epoch = false;
 	sweep(holder);
 	return 0;
 }

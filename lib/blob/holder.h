@@ -53,6 +53,7 @@ struct blob_holder {
 	struct loop_later commit;
 	struct blob_links links;
 	struct blob_ids ids;
+	bool has_new_epoch;	/* in this round */
 	struct list afters;
 	struct list gone;
 };

@@ -6,13 +6,17 @@
 
 #define BASE_S 1767225600	/* 2026-01-01 UTC */
 #define SEQUENCE_BITS 22
+/* Epochs were starts, counted from 1, of 27 bits each. */
+#define OLD_EPOCHS (1U << 20)
+#define OLD_SPAN 32U
 
 uint64_t
 blob_ids_epoch_after(uint64_t last)
 {
 	int64_t now = when_wall_s() - BASE_S;
+	uint64_t next = last < OLD_EPOCHS ? (last + 1) * OLD_SPAN : last + 1;
 
-	return now > 0 && (uint64_t)now > last ? (uint64_t)now : last + 1;
+	return now > 0 && (uint64_t)now > next ? (uint64_t)now : next;
 }
 
 void

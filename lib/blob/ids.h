@@ -12,6 +12,8 @@
  * Hard case.  The holder's database is lost, or put back from an older copy:
  *             the next epoch is the time of day (seconds since 2026), which is
  *             more than any epoch before, unless the clock went back too.
+ * Another.    A database from before numbers had this form: they were 32 times
+ *             as far apart, so a clock that is wrong leaps past them.
  *
  * Numbers stay below 2^53 until 2094, so that what reads JSON into doubles
  * keeps them whole.

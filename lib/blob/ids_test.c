@@ -76,8 +76,11 @@ test_fits_a_double(void **state)
 	now_s = 3913056000;	/* 2094 */
 	assert_true(first_id(0, &epoch) < 1ULL << 53);
 	now_s = 1800000000;
-	/* More than those of epochs that were counted from 1. */
-	assert_true(first_id(10000, &epoch) > 10000ULL << 27);
+	/* More than those of epochs that were counted from 1, also with a
+	 * clock that is wrong. */
+	assert_true(first_id(10000, &epoch) > 10001ULL << 27);
+	now_s = 0;
+	assert_true(first_id(10000, &epoch) >= 10001ULL << 27);
 }
 
 int

@@ -44,7 +44,8 @@ blob_links_open(const struct blob_links *links, uint64_t id, struct err *err)
 	blob_link_name(id, name);
 	fd = openat(links->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
-		return err_set_errno(err, ERR_TEMP, "%s", name);
+		return err_set_errno(err, errno == ENOENT ? ERR_NOTFOUND :
+		    ERR_TEMP, "%s", name);
 	return fd;
 }
 

@@ -26,7 +26,7 @@ void blob_links_init(struct blob_links *links, int dir_fd);
 int blob_links_prepare(struct blob_links *links, uint64_t id,
     struct err *err);
 
-/* The blob of id, read-only. */
+/* The blob of id, read-only. ERR_NOTFOUND. */
 int blob_links_open(const struct blob_links *links, uint64_t id,
     struct err *err);
 
