@@ -2,25 +2,32 @@
 """Ports that nobody else takes: not another test, of this run or of one beside it, nor the kernel for an outgoing
 connection. A port is reserved by an abstract socket of its name, which ends with the process at the latest, and lies
 below the range that the kernel gives to connections."""
+import errno
 import pathlib
 import random
 import socket
 
 LOW = 10000
 HIGH = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+if HIGH < LOW + 10000:  # the kernel takes nearly all
+    HIGH = 60000
 _held = {}
 
 
 def _is_free(port):
     """On every loopback address, for TCP and UDP."""
-    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with socket.socket(type=kind) as s:
-            if kind == socket.SOCK_STREAM:
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                s.bind(("", port))
-            except OSError:
-                return False
+    for family, address in ((socket.AF_INET, ""), (socket.AF_INET6, "::")):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            with socket.socket(family, kind) as s:
+                if family == socket.AF_INET6:
+                    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                if kind == socket.SOCK_STREAM:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    s.bind((address, port))
+                except OSError as e:
+                    if e.errno == errno.EADDRINUSE:
+                        return False
     return True
 
 
