@@ -265,13 +265,62 @@ on_judged_again(void *ctx, int code, struct ipc_in *in)
 
 /* ---- after mail filters ---- */
 
+/* What weighs more in the order of what becomes of a message. */
+static unsigned
+weight_of(enum verdict_action action)
+{
+	static const unsigned weights[VERDICT_ACTIONS] = {
+		[VERDICT_DELIVER] = 0, [VERDICT_JUNK] = 1,
+		[VERDICT_DETONATE] = 2, [VERDICT_QUARANTINE] = 3,
+	};
+
+	return weights[action];
+}
+
+/* What it is and holds is said of what the filters made of it, with its parts
+ * as they are counted now; who sent it was said before. */
+static void
+act_on_edited(struct message *message, const struct verdict *edited)
+{
+	struct verdict merged = { .action = VERDICT_DELIVER };
+	bool is_rest = message->original.fd != -1;
+
+	if (message->known != NULL)
+		merged = *message->known;
+	/* What was to be opened may be gone; if not, it is said again. */
+	if (merged.action == VERDICT_DETONATE)
+		merged.action = merged.when_clean;
+	if (edited->action == VERDICT_DETONATE)
+		merged.when_clean = merged.action == VERDICT_JUNK ?
+		    VERDICT_JUNK : edited->when_clean;
+	if (weight_of(edited->action) > weight_of(merged.action)) {
+		merged.action = edited->action;
+		merged.holder = edited->holder;
+		merged.reason = edited->reason;
+	}
+	if (!is_rest) {
+		merged.is_scanned = edited->is_scanned;
+		merged.virus = edited->virus;
+		merged.virus_name = edited->virus_name;
+		merged.parts_len = 0;
+	}
+	merged.is_suspicious = edited->is_suspicious;
+	merged.traits = edited->traits;
+	merged.traits_len = edited->traits_len;
+	merged.has_more_traits = edited->has_more_traits;
+	known(message, &merged);
+	keep(message, &merged);
+	if (is_rest)
+		mark_rest(message, edited);
+}
+
 /* A filter may have opened what was closed to us. */
 static void
 on_judged_edited(void *ctx, int code, struct ipc_in *in)
 {
 	struct message *message = ctx;
 	struct err err = ERR_INIT;
-	struct verdict verdict, merged = { .action = VERDICT_DELIVER };
+	struct verdict verdict;
 
 	if (!message_answered(message))
 		return;
@@ -283,19 +332,7 @@ on_judged_edited(void *ctx, int code, struct ipc_in *in)
 		act(message, &verdict);
 		return;
 	}
-	if (verdict.action == VERDICT_QUARANTINE) {
-		if (message->known != NULL)
-			merged = *message->known;
-		merged.action = VERDICT_QUARANTINE;
-		merged.holder = verdict.holder;
-		merged.reason = verdict.reason;
-		merged.is_scanned = verdict.is_scanned;
-		merged.virus = verdict.virus;
-		merged.virus_name = verdict.virus_name;
-		merged.parts_len = 0;
-		known(message, &merged);
-		keep(message, &merged);
-	}
+	act_on_edited(message, &verdict);
 	message_submit(message);
 }
 

@@ -266,6 +266,11 @@ milters_absent(struct milter_slot *slot)
 		return true;
 	switch (slot->settings.absent) {
 	case MILTER_ACCEPT_ABSENT:
+		if (!slot->is_passed)
+			ev_warn(milters->session->ev, "smtp.message.unfiltered",
+			    EV_CSTR(name, slot->settings.name),
+			    EV_STR(sender, milters->session->tx.sender));
+		slot->is_passed = true;
 		break;
 	case MILTER_QUARANTINE_ABSENT:
 		(void)snprintf(milters->quarantine,
@@ -482,6 +487,7 @@ milters_reset(struct milters *milters)
 	for (i = 0; i < milters->slots_len; i++) {
 		slot = &milters->slots[i];
 		slot->is_out_tx = false;
+		slot->is_passed = false;
 		if (slot->has_tx && milter_is_open(slot->milter)) {
 			milter_put_abort(milter_out(slot->milter));
 			milter_tell(slot->milter);

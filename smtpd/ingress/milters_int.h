@@ -15,6 +15,7 @@ struct milter_slot {
 	struct milter_settings settings;
 	bool is_out;		/* for the session: it accepted all of it */
 	bool has_failed;
+	bool is_passed;		/* it was told that mail goes on without it */
 	bool is_out_tx;		/* for this message */
 	bool has_tx;		/* it has heard MAIL */
 };

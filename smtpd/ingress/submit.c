@@ -258,17 +258,17 @@ static void
 hold(struct message *message, struct str reason)
 {
 	struct arena *arena = message->session->tx.arena;
-	struct verdict verdict = { .action = VERDICT_DELIVER };
+	struct verdict *verdict = arena_new_of(arena, struct verdict);
 	struct buf buf;
 
-	if (message->verdict.len != 0 && verdict_decode(message->verdict,
-	    arena, &verdict, NULL) != 0)
-		verdict = (struct verdict){ .action = VERDICT_DELIVER };
-	verdict.action = VERDICT_QUARANTINE;
-	verdict.holder = VERDICT_H_ADMIN;
-	verdict.reason = reason;
+	if (message->known != NULL)
+		*verdict = *message->known;
+	verdict->action = VERDICT_QUARANTINE;
+	verdict->holder = VERDICT_H_ADMIN;
+	verdict->reason = reason;
+	message->known = verdict;
 	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
-	verdict_encode(&verdict, &buf);
+	verdict_encode(verdict, &buf);
 	message->verdict = arena_str(arena, buf_str(&buf));
 	buf_fini(&buf);
 }

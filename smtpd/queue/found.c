@@ -33,6 +33,15 @@ struct telling {
 
 /* ---- who ---- */
 
+/* What comes in, which anybody can send, does not mute what goes out. */
+static struct str
+told_key(const struct telling *telling, struct str address)
+{
+	return arena_printf(telling->arena, "%s %.*s",
+	    telling->event.kind == QUEUE_V_OUT ? "out" : "in",
+	    STR_FMT(address));
+}
+
 static void
 add_reader(struct telling *telling, struct str address, bool is_admin)
 {
@@ -44,8 +53,8 @@ add_reader(struct telling *telling, struct str address, bool is_admin)
 	for (i = 0; i < telling->readers_len; i++)
 		if (str_eq(telling->readers[i].address, address))
 			return;
-	if (!told_is_due(telling->found->told, address, when_wall_s(),
-	    &reader->since))
+	if (!told_is_due(telling->found->told, told_key(telling, address),
+	    when_wall_s(), &reader->since))
 		return;
 	reader->address = arena_str(telling->arena, address);
 	reader->is_admin = is_admin;
@@ -131,8 +140,8 @@ on_languages(void *ctx, int code, struct ipc_in *in)
 
 		/* Nobody reads there: a sender elsewhere, no administrator. */
 		if (code == 0 && language.len == 0) {
-			told_forget(telling->found->told,
-			    telling->readers[i].address);
+			told_forget(telling->found->told, told_key(telling,
+			    telling->readers[i].address));
 			continue;
 		}
 		tell(telling, &telling->readers[i], language);

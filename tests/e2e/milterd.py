@@ -5,8 +5,11 @@ What it does is said by the mail itself: local parts and HELO names such as "rej
 words are edits. Every event is a line of LOG. Flags: "quiet" negotiates away all answers that may be, "skip" skips the
 body after its first piece, "bare" asks for no event but the end, "chosen" says which macros it wants at MAIL. Hosts of
 CONNECT are refused at once."""
+import base64
+import io
 import sys
 import time
+import zipfile
 
 import Milter
 
@@ -19,6 +22,17 @@ CONNECT = {"127.0.0.2": "reject-connect", "127.0.0.3": "tempfail-connect", "127.
 def verdict(word):
     return {"reject": Milter.REJECT, "tempfail": Milter.TEMPFAIL, "accept": Milter.ACCEPT, "discard": Milter.DISCARD,
             "continue": Milter.CONTINUE}[word]
+
+
+def locked_zip():
+    """A member that says it is encrypted."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("secret.txt", "a text that is long enough")
+    data = bytearray(out.getvalue())
+    data[6] |= 1
+    data[data.index(b"PK\1\2") + 8] |= 1
+    return bytes(data)
 
 
 class Filter(Milter.Base):
@@ -110,6 +124,13 @@ class Filter(Milter.Base):
             self.replacebody("in two pieces\r\n")
         elif word == "virus":
             self.replacebody("X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-" + "ANTIVIRUS-TEST-FILE!$H+H*\r\n")
+        elif word in ("program", "locked"):
+            name, data = ("invoice.pdf.exe", b"MZ, as it were") if word == "program" else ("a.zip", locked_zip())
+            self.chgheader("MIME-Version", 1, "1.0")
+            self.chgheader("Content-Type", 1, "multipart/mixed; boundary=b")
+            self.replacebody("--b\r\n\r\nhello\r\n--b\r\nContent-Type: application/octet-stream\r\n"
+                             f"Content-Disposition: attachment; filename={name}\r\nContent-Transfer-Encoding: base64\r\n"
+                             f"\r\n{base64.b64encode(data).decode()}\r\n--b--\r\n")
         elif word == "big":
             for _ in range(40):
                 self.replacebody("y" * 998 + "\r\n" + "z" * 49000 + "\r\n")

@@ -325,6 +325,49 @@ def test_an_edit_is_looked_at(hk):
     assert code == 554 and "Eicar" in text, (code, text)
 
 
+def reload(hk, **settings):
+    reloads = len(hk.events("master.reloaded"))
+    hk.configure(settings)
+    os.kill(hk.pid(), signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while len(hk.events("master.reloaded")) == reloads:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+
+@pytest.mark.parametrize("suspicious,mailbox", [("mark", "INBOX"), ("junk", "Junk"), ("quarantine", None), ("mark", "INBOX")])
+def test_an_edit_that_is_suspicious(hk, suspicious, mailbox):
+    """What filters make of a message is treated as what came so."""
+    reload(hk, suspicious=suspicious)
+    subject = f"odd-{suspicious}-{time.monotonic()}"
+    assert send(hk, message(subject, "program"))[0] == 250
+    if mailbox is None:
+        deadline = time.monotonic() + 20
+        while not (kept := [i for i in hk.cli_json("quarantine", "list") if i["subject"] == subject]):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert "double-extension" in kept[0]["traits"]
+        hk.cli("quarantine", "delete", kept[0]["id"])
+        return
+    assert "double-extension" in find(hk, subject, mailbox=mailbox)["X-Hikyaku-Suspicious"]
+
+
+def test_an_edit_that_cannot_be_opened(hk):
+    subject = f"locked-{time.monotonic()}"
+    assert send(hk, message(subject, "locked"))[0] == 250
+    assert find(hk, subject)["X-Hikyaku-Scan"].startswith("encrypted; ")
+    # With what the filter itself wants.
+    assert send(hk, message(f"{subject}-held", "locked quarantine"))[0] == 250
+    deadline = time.monotonic() + 20
+    while not (kept := [i for i in hk.cli_json("quarantine", "list") if i["subject"] == f"{subject}-held"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    shown = hk.cli_json("quarantine", "show", kept[0]["id"])
+    assert kept[0]["for"] == "admin" and shown["verdict"]["scan"] == "encrypted", shown
+    hk.cli("quarantine", "delete", kept[0]["id"])
+
+
 def test_envelope_edits(hk):
     assert send(hk, message("more-recipients", "rcpt from"))[0] == 250
     for user in ("alice@example.test", "bob@example.test"):
@@ -473,6 +516,15 @@ def test_absent_filter(odd, unavailable, code):
         time.sleep(0.1)
     if unavailable == "accept":
         assert find(odd, subject) is not None
+        # Each message has its line.
+        before = len(odd.events("smtp.message.unfiltered"))
+        with smtplib.SMTP("127.0.0.1", odd.port("smtp"), timeout=60) as smtp:
+            for n in range(2):
+                smtp.sendmail(f"sender-{n}@good.test", ["alice@example.test", "bob@example.test"], message(f"{subject}-{n}"))
+        deadline = time.monotonic() + 10
+        while len(said := odd.events("smtp.message.unfiltered")[before:]) < 2:
+            assert time.monotonic() < deadline
+        assert [(e["name"], e["sender"]) for e in said] == [("odd", f"sender-{n}@good.test") for n in range(2)]
     if unavailable == "quarantine":
         deadline = time.monotonic() + 10
         while not (kept := odd.cli_json("quarantine", "list")):
