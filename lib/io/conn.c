@@ -175,8 +175,8 @@ on_ready(void *arg, int what)
 	conn_enter(conn);
 	if (conn->is_shaking) {
 		conn_handshake(conn);
-	} else if (!tls_is_next(conn) || conn->out.len != 0) {
-		if (conn->out.len != 0 && !conn_flush(conn))
+	} else if (!tls_is_next(conn) || conn_unsent(conn) != 0) {
+		if (conn_unsent(conn) != 0 && !conn_flush(conn))
 			goto out;
 		give_drained(conn);
 		if (conn->is_freed || conn->is_ended)

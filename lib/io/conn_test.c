@@ -61,18 +61,24 @@ static const struct conn_ops ops = {
 	.on_end = on_end,
 };
 
-static int
-setup(void **state)
+static void
+connect_peer(size_t out_max)
 {
 	int fds[2];
 
-	(void)state;
-	memset(&t, 0, sizeof(t));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 	    fds), 0);
-	t.loop = loop_new();
-	t.conn = conn_new(t.loop, fds[0], 1000, 4096, &ops, NULL);
+	t.conn = conn_new(t.loop, fds[0], 1000, out_max, &ops, NULL);
 	t.peer = fds[1];
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	memset(&t, 0, sizeof(t));
+	t.loop = loop_new();
+	connect_peer(4096);
 	return 0;
 }
 
@@ -369,6 +375,38 @@ test_empty_blocks(void **state)
 	assert_int_equal(t.ends, 0);
 }
 
+/* What was compressed and did not fit the socket follows by itself. */
+static void
+test_compressed_rest(void **state)
+{
+	static char noise[60000];
+	int small = 4096, n, rounds;
+	size_t i, got = 0;
+	char octets[4096];
+	uint32_t x = 1;
+
+	(void)state;
+	conn_free(&t.conn);
+	(void)close(t.peer);
+	connect_peer(65536);
+	assert_int_equal(setsockopt(conn_fd(t.conn), SOL_SOCKET, SO_SNDBUF,
+	    &small, sizeof(small)), 0);
+	assert_true(conn_start_deflate(t.conn));
+	for (i = 0; i < sizeof(noise); i++) {
+		x = x * 1664525U + 1013904223U;
+		noise[i] = (char)(x >> 24);
+	}
+	conn_put(t.conn, noise, sizeof(noise));
+	assert_int_equal(fcntl(t.peer, F_SETFL, O_NONBLOCK), 0);
+	for (rounds = 0; rounds < 200 && got < sizeof(noise); rounds++) {
+		loop_once(t.loop);
+		while ((n = (int)read(t.peer, octets, sizeof(octets))) > 0)
+			got += (size_t)n;
+	}
+	assert_true(got >= sizeof(noise));
+	assert_int_equal(t.ends, 0);
+}
+
 int
 main(void)
 {
@@ -389,6 +427,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_tls_injection, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_empty_blocks, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_compressed_rest, setup,
 		    teardown),
 	};
 
