@@ -126,8 +126,7 @@ ipc_call_wait(struct ipc_out *out, int fd, uint64_t deadline_ms,
 	ipc_enter(link);
 	while (!waiter.is_done && link->fd != -1) {
 		now = when_mono_ms();
-		pfd.fd = link->fd;
-		pfd.events = POLLIN;
+		pfd = (struct pollfd){ .fd = link->fd, .events = POLLIN };
 		if (!list_is_empty(&link->frames))
 			pfd.events |= POLLOUT;
 		if (now >= end || poll(&pfd, 1, (int)(end - now)) == 0)
