@@ -69,7 +69,8 @@ look_into_zip(struct str file)
 			continue;
 		if (is_skipped(&entry))
 			return OPENED_CLOSED;
-		look = OPENED_HOLDS;
+		if (entry.octets > NOTHING_OCTETS)
+			look = OPENED_HOLDS;
 	}
 	/* What its directory does not tell of others may find. */
 	return zip.is_cut || zip.is_repaired ? OPENED_CLOSED : look;

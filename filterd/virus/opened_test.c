@@ -20,6 +20,7 @@ struct member {
 	uint32_t octets;	/* as it says */
 	unsigned local_method;	/* as its own header says; 0: the same */
 	uint32_t local_packed;
+	bool is_long;		/* packed: 7 octets, not 3 */
 };
 
 static void
@@ -32,13 +33,13 @@ put_member(struct buf *out, const struct member *member, bool is_local)
 	put_le(out, 0, 4);
 	put_le(out, 0, 4);
 	put_le(out, is_local && member->local_packed != 0 ?
-	    member->local_packed : 3, 4);
+	    member->local_packed : member->is_long ? 7 : 3, 4);
 	put_le(out, member->octets, 4);
 	put_le(out, (uint32_t)strlen(member->name), 2);
 	put_le(out, 0, 2);
 }
 
-/* A zip of members whose three octets are of no matter. */
+/* A zip of members whose octets are of no matter. */
 static void
 put_zip(struct buf *out, const struct member *members, size_t count)
 {
@@ -50,7 +51,7 @@ put_zip(struct buf *out, const struct member *members, size_t count)
 		put_le(out, 0x04034b50, 4);
 		put_member(out, &members[i], true);
 		buf_add_cstr(out, members[i].name);
-		buf_add_cstr(out, "abc");
+		buf_add_cstr(out, members[i].is_long ? "abcdefg" : "abc");
 	}
 	start = out->len;
 	for (i = 0; i < count; i++) {
@@ -77,7 +78,7 @@ put_zip(struct buf *out, const struct member *members, size_t count)
 static const char *
 after(const char *files)
 {
-	static const struct member member = { "a.txt", 8, 0, 100, 0, 0 };
+	static const struct member member = { "a.txt", 8, 0, 100, 0, 0, false };
 	struct opened opened;
 	struct str octets;
 	const char *unopened;
@@ -176,19 +177,22 @@ static void
 test_members_of_zips(void **state)
 {
 	static const struct member members[] = {
-		{ "text", 8, 0, 100, 0, 0 }, { "lzma", 14, 0, 100, 0, 0 },
-		{ "tiny", 14, 0, 5, 0, 0 }, { "folder/", 14, 0, 0, 0, 0 },
-		{ "locked", 99, 1, 100, 0, 0 },
+		{ "text", 8, 0, 100, 0, 0, false }, { "lzma", 14, 0, 100, 0, 0, false },
+		{ "tiny", 14, 0, 5, 0, 0, false }, { "folder/", 14, 0, 0, 0, 0, false },
+		{ "locked", 99, 1, 100, 0, 0, false },
 		/* Encryption by flags that mean nothing alone. */
-		{ "flag", 14, 0x40, 100, 0, 0 }, { "flag", 14, 0x2000, 100, 0, 0 },
+		{ "flag", 14, 0x40, 100, 0, 0, false },
+		{ "flag", 14, 0x2000, 100, 0, 0, false },
 		/* Directory and member differ; sizes may stand after it. */
-		{ "method", 8, 0, 100, 14, 0 }, { "size", 8, 0, 100, 0, 7 },
-		{ "size", 8, 8, 100, 0, 7 },
+		{ "method", 8, 0, 100, 14, 0, false }, { "size", 8, 0, 100, 0, 7, false },
+		{ "size", 8, 8, 100, 0, 7, false },
 		/* As documents and programs have them. */
-		{ "[Content_Types].xml", 14, 0, 100, 0, 0 },
-		{ "META-INF/manifest.xml", 14, 0, 100, 0, 0 },
-		{ "META-INF/MANIFEST.MF", 14, 0, 100, 0, 0 },
-		{ "[Content_Types].xml", 8, 0, 100, 0, 0 },
+		{ "[Content_Types].xml", 14, 0, 100, 0, 0, false },
+		{ "META-INF/manifest.xml", 14, 0, 100, 0, 0, false },
+		{ "META-INF/MANIFEST.MF", 14, 0, 100, 0, 0, false },
+		{ "[Content_Types].xml", 8, 0, 100, 0, 0, false },
+		/* Packed it may be longer than it is. */
+		{ "tiny", 8, 0, 5, 0, 0, true }, { "tiny", 14, 0, 5, 0, 0, true },
 	};
 	static const char *const kinds[] = { "ooxml", "odf", "jar" };
 	struct buf zip;
@@ -210,6 +214,8 @@ test_members_of_zips(void **state)
 	check_zip(members + 7, 1, true, false);
 	check_zip(members + 8, 1, true, false);
 	check_zip(members + 9, 1, true, true);
+	check_zip(members + 14, 1, false, true);
+	check_zip(members + 15, 1, true, false);
 	buf_init(&zip, 1024);
 	for (i = 0; i < 3; i++) {
 		buf_reset(&zip);
@@ -230,7 +236,7 @@ static void
 test_behind(void **state)
 {
 	static const struct member members[] = {
-		{ "text", 8, 0, 100, 0, 0 }, { "lzma", 14, 0, 100, 0, 0 },
+		{ "text", 8, 0, 100, 0, 0, false }, { "lzma", 14, 0, 100, 0, 0, false },
 	};
 	struct opened opened;
 	struct buf file;
