@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * schema: the tables of an account's database, and the statements on them
+ * (schema.c has the text of each, and what it binds).
+ */
+#ifndef STORE_SCHEMA_H
+#define STORE_SCHEMA_H
+
+#include "db/db.h"
+
+/* Names say table and verb. */
+enum {
+	Q_ACCOUNT_GET,
+	Q_ACCOUNT_PUT,
+	Q_MAILBOX_LIST,
+	Q_MAILBOX_PUT,
+	Q_MAILBOX_DELETE,
+	Q_KEYWORD_LIST,
+	Q_KEYWORD_ADD,
+	Q_KEYWORD_DELETE,
+	Q_SUBSCRIPTION_LIST,
+	Q_SUBSCRIPTION_ADD,
+	Q_SUBSCRIPTION_DELETE,
+	Q_PAGE_LIST,
+	Q_PAGE_LAST,
+	Q_PAGE_PUT,
+	Q_PAGE_DELETE,
+	Q_PAGE_DELETE_ALL,
+	Q_VANISHED_SINCE,
+	Q_VANISHED_FIRST,
+	Q_VANISHED_COUNT,
+	Q_VANISHED_ADD,
+	Q_VANISHED_DELETE_TO,
+	Q_MESSAGE_ADD,
+	Q_MESSAGE_GET,
+	Q_MESSAGE_FROM,
+	Q_MESSAGE_HAS,
+	Q_MESSAGE_IDS,
+	Q_MESSAGE_DELETE,
+	Q_MESSAGE_SUMMARY,
+	Q_REFS_GET,
+	Q_REFS_PUT,
+	Q_REFS_DELETE,
+	Q_GARBAGE_ADD,
+	Q_GARBAGE_OLDEST,
+	Q_GARBAGE_LIST,
+	Q_GARBAGE_PUT,
+	Q_GARBAGE_DELETE,
+	Q_DELIVERY_GET,
+	Q_DELIVERY_ADD,
+	Q_DELIVERY_OLDEST,
+	Q_DELIVERY_DELETE,
+	Q_DELIVERY_FORGET,
+	Q_VALUE_GET,
+	Q_VALUE_PUT,
+	Q_VALUE_DELETE,
+	Q_VALUE_LIST,
+	Q_VALUE_EXPIRE,
+	Q_MAX
+};
+
+extern const struct db_schema store_schema;
+
+#endif
