@@ -91,7 +91,7 @@ NPM = pathlib.Path(__file__).resolve().parent / "npm"
 
 
 def npm_modules():
-    """The folder that has node_modules as tests/e2e/npm's lock file names them, or None when the registry cannot be
+    """The folder that has node_modules as tests/e2e/npm's lock file names them; raises where the registry cannot be
     asked. A copy is kept: it is made again when the lock file changes."""
     with lock("npm"):
         return _npm_modules()
@@ -108,9 +108,9 @@ def _npm_modules():
         shutil.copy(NPM / "package.json", fresh)
         shutil.copy(NPM / "package-lock.json", fresh)
         done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=fresh,
-                              capture_output=True, text=True, timeout=300)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
         if done.returncode != 0:
-            return None
+            raise RuntimeError(f"npm cannot fetch what package-lock.json names:\n{done.stdout[-2000:]}")
         shutil.rmtree(kept, ignore_errors=True)
         fresh.rename(kept)
         return kept

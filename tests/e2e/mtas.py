@@ -14,11 +14,16 @@ import peers  # noqa: E402
 from lock import lock  # noqa: E402
 
 CACHE = pathlib.Path("/var/cache/hikyaku-mta")
-PACKAGES = {"postfix": ["postfix"], "exim": ["exim4-base", "exim4-daemon-light"]}
+PACKAGES = {"postfix": ["postfix"], "exim": ["exim4-base", "exim4-daemon-light", "libgnutls-dane0"]}
+
+
+def apt(*args, cwd):
+    return subprocess.run(["apt-get", "-o", "APT::Sandbox::User=root", "-q", *args], cwd=cwd, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=120)
 
 
 def fetch(name):
-    """The folder a program is unpacked in; None when it cannot be had."""
+    """The folder a program is unpacked in. Raises where it cannot be had: nothing that needs it goes untested unseen."""
     with lock("mta"):
         return _fetch(name)
 
@@ -31,11 +36,13 @@ def _fetch(name):
     fresh = CACHE / (name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    try:
-        subprocess.run(["apt-get", "-o", "APT::Sandbox::User=root", "download", "-q", *PACKAGES[name]], cwd=fresh,
-                       check=True, capture_output=True, timeout=120)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return None
+    done = apt("download", *PACKAGES[name], cwd=fresh)
+    if done.returncode != 0:
+        # Where everything is installed nobody has asked what there is today.
+        apt("update", cwd=fresh)
+        done = apt("download", *PACKAGES[name], cwd=fresh)
+    if done.returncode != 0:
+        raise RuntimeError(f"{name} cannot be downloaded from Debian's archive:\n{done.stdout[-2000:]}")
     for deb in fresh.glob("*.deb"):
         subprocess.run(["dpkg", "-x", str(deb), str(fresh)], check=True)
     fresh.rename(target)
