@@ -25,6 +25,7 @@ import zlib
 import pytest
 
 from instance import Instance
+from quine import quine
 from test_filter import find, imap, send
 
 EICAR = (r"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-" + "ANTIVIRUS-TEST-FILE!$H+H*").encode()
@@ -185,6 +186,59 @@ def test_in_a_message_in_a_message(hk):
     parts = list(find(hk, "nested-3").walk())
     assert [p.get_content_type() for p in parts[-3:]] == ["multipart/mixed", "text/plain", "text/plain"]
     assert "x.zip" in notice(parts[-1])
+
+
+def headed(subject):
+    return f"From: a@remote.test\r\nTo: alice@example.test\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\n".encode()
+
+
+def messages_in_messages(part, depth):
+    return b"Content-Type: message/rfc822\r\n\r\n" * depth + part
+
+
+def multiparts(part, depth):
+    return b"".join(b'Content-Type: multipart/mixed; boundary="=_%d"\r\n\r\n--=_%d\r\n' % (n, n) for n in range(depth)) + \
+        part + b"".join(b"\r\n--=_%d--\r\n" % n for n in reversed(range(depth)))
+
+
+def last_of(part, count, text=b"hello"):
+    return b'Content-Type: multipart/mixed; boundary="=_"\r\n\r\n' + \
+        (b"--=_\r\nContent-Type: text/plain\r\n\r\n%s\r\n" % text) * (count - 1) + b"--=_\r\n" + part + b"\r\n--=_--\r\n"
+
+
+# Our parser goes 50 deep and lists 2,000 parts; what is over that is one part nobody looks into.
+UNLISTED = {"nested-60": functools.partial(messages_in_messages, depth=60),
+            "nested-10000": functools.partial(messages_in_messages, depth=10000),
+            "multiparts-60": functools.partial(multiparts, depth=60),
+            "multiparts-1000": functools.partial(multiparts, depth=1000),
+            "parts-3000": functools.partial(last_of, count=3000),
+            "empty-parts-3000": functools.partial(last_of, count=3000, text=b"")}
+UNLISTED_PARTS = {"zip": b"Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+                  base64.encodebytes(packed(("x.com", EICAR))).replace(b"\n", b"\r\n"),
+                  "open": b"Content-Type: application/octet-stream\r\n\r\n" + EICAR + b"\r\n"}
+
+
+@pytest.mark.parametrize("kind", UNLISTED_PARTS)
+@pytest.mark.parametrize("name", UNLISTED)
+def test_below_the_parser_is_not_clean(hk, name, kind):
+    """What our parser does not come to, and mostly libclamav's neither: found, or marked; what is not packed is
+    found as long as there is time."""
+    subject = f"unlisted-{name}-{kind}"
+    data = headed(subject) + UNLISTED[name](UNLISTED_PARTS[kind])
+    code, text = send(hk, data, "a@remote.test")
+    if code != 250:
+        assert code == 554 and "Eicar" in text, (code, text)
+        return
+    hk.wait_queue_empty()
+    raw = fetch_raw(hk, subject)
+    mark = email.message_from_bytes(raw.split(b"\r\n\r\n", 1)[0])["X-Hikyaku-Scan"] or ""
+    if kind == "zip" or "Time" in mark:
+        assert mark.startswith("unscannable; "), mark
+        return
+    assert mark.startswith("infected; ") and "Eicar" in mark and mark.endswith("; removed"), mark
+    assert EICAR not in raw
+    code, text = outgoing(hk, data)
+    assert code == 554 and "Eicar" in text, (code, text)
 
 
 def test_the_rest_stays_octet_for_octet(hk):
@@ -446,7 +500,7 @@ def memory(hk):
 
 @pytest.mark.parametrize("name,make", [
     ("bomb.zip", bomb), ("deep.zip", deep), ("nested.gz", nested_gz), ("overlap.zip", overlap), ("many.tar.gz", many_files),
-    ("huge.xz", huge_dictionary)])
+    ("huge.xz", huge_dictionary), ("itself.zip", quine)])
 def test_limits_are_not_clean(hk, name, make):
     """Archives that grow without end, go deeper than anybody looks, hold more files or ask for more memory: stopped in
     time, delivered, marked; and scand, which is not the one that opens them, does not grow."""
