@@ -2,9 +2,11 @@
 """Mail that is looked at on its way into the mailbox: who sent it, and is it harmful."""
 import base64
 import concurrent.futures
+import email.message
 import io
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import time
@@ -21,19 +23,25 @@ import dnsserver  # noqa: E402
 
 SENDER = "remote.test"
 SIGNATURES = 100_000
+EICAR = (r"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-" + "ANTIVIRUS-TEST-FILE!$H+H*").encode()
 WORDS = "meeting report budget invoice schedule project customer server update review draft plan quarter".split()
 
 
 def write_signatures(folder):
-    """Bodies that never occur, for files of all kinds."""
+    """Bodies that never occur in what is measured, for files of all kinds, and that of the test file. Returns what each
+    probe's file holds by the name it has to be found by: the test file, and the last generated one for any file."""
     rand = random.Random(1)
     folder.mkdir()
     folder.chmod(0o755)
     with open(folder / "generated.ndb", "w", encoding="ascii") as out:
         for i in range(SIGNATURES):
-            out.write(f"Bench.Generated-{i}:{i % 5 if i % 5 != 2 else 0}:*:{rand.randbytes(24).hex()}\n")
+            kind, body = i % 5 if i % 5 != 2 else 0, rand.randbytes(24)
+            out.write(f"Bench.Generated-{i}:{kind}:*:{body.hex()}\n")
+            if kind == 0:
+                last = f"Bench.Generated-{i}", body
+        out.write(f"Bench.Eicar-Test:0:0:{EICAR.hex()}\n")
     (folder / "generated.ndb").chmod(0o644)
-    return folder
+    return {"Eicar-Test": EICAR, last[0]: b"a file with " + last[1] + b" in it"}
 
 
 def make_message(number):
@@ -50,6 +58,18 @@ def make_message(number):
             f"Content-Type: text/plain; charset=us-ascii\r\n\r\n{text}\r\n--=-{number}\r\n"
             'Content-Type: application/zip; name="report.zip"\r\nContent-Transfer-Encoding: base64\r\n'
             f'Content-Disposition: attachment; filename="report.zip"\r\n\r\n{attachment}\r\n--=-{number}--\r\n').encode()
+
+
+def make_probe(subject, octets):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("probe", octets)
+    message = email.message.EmailMessage()
+    message["From"], message["To"], message["Subject"] = f"bench@{SENDER}", f"probe@{DOMAIN}", subject
+    message["Date"], message["Message-ID"] = "Mon, 02 Nov 2026 10:00:00 +0900", f"<{subject}@{SENDER}>"
+    message.set_content("a probe\n")
+    message.add_attachment(packed.getvalue(), maintype="application", subtype="zip", filename="probe.zip")
+    return message.as_bytes().replace(b"\n", b"\r\n")
 
 
 def sign(numbers, key):
@@ -78,7 +98,8 @@ class Filter(Case):
         self.dns = dnsserver.DnsServer({SENDER: "\n".join([
             "@ TXT \"v=spf1 ip4:127.0.0.1 -all\"", '_dmarc TXT "v=DMARC1; p=reject"',
             "bench._domainkey TXT " + " ".join(f'"{record[i:i + 200]}"' for i in range(0, len(record), 200))])}).start()
-        signatures = write_signatures(env.folder / "signatures")
+        signatures = env.folder / "signatures"
+        self.probes = write_signatures(signatures)
         ours = sides.Hikyaku(env.folder, {
             **self.dns.settings(), "filter": "yes", "virus": "yes", "clamav_signatures": str(signatures),
             "rate_connections": "1000000", "rate_messages": "10000000", "rate_recipients": "10000000",
@@ -123,11 +144,12 @@ class Filter(Case):
     def prepare(self, side):
         self.users = [f"u{i}" for i in range(20)]
         self.rounds_made = {}
-        side.open(self.users)
+        side.open([*self.users, "probe"])
         side.rounds, side.count = 0, 0
         self.post(side, self.batch(0)[:40])
         self.wait_delivered(side, dict.fromkeys(self.users, side.count))
         self.check(side)
+        self.check_scanner(side)
 
     def batch(self, number):
         """Both sides get the same messages, each once."""
@@ -143,6 +165,35 @@ class Filter(Case):
         imap.close()
         if b"dkim=pass" not in text or (not side.ours and b"X-Virus-Scanned" not in text):
             raise RuntimeError(f"{side.name}: not judged:\n{text[:1500].decode(errors='replace')}\n{side.log()[-1500:]}")
+
+    def check_scanner(self, side):
+        """It has all signatures and finds with them: the file of each probe is refused, or taken out."""
+        loaded = side.signatures()
+        if loaded < SIGNATURES:
+            raise RuntimeError(f"{side.name}: {loaded} signatures loaded, not {SIGNATURES}")
+        for name, octets in self.probes.items():
+            smtp = clients.Smtp(side.smtp_port)
+            try:
+                smtp.send([f"probe@{DOMAIN}"], make_probe(f"probe-{name}", octets), f"bench@{SENDER}")
+                smtp.close()
+                text = self.probe_arrived(side, f"probe-{name}")
+                found = re.search(rf"X-Hikyaku-Scan: infected; \S*{name}\S*; removed", " ".join(text.decode().split()))
+            except RuntimeError as refused:
+                text = str(refused).encode()
+                found = text.startswith(b"SMTP: b'55") and name.encode() in text
+            if not found:
+                raise RuntimeError(f"{side.name}: {name} is not found:\n{text[:1500].decode(errors='replace')}\n"
+                                   f"{side.log()[-1500:]}")
+
+    def probe_arrived(self, side, subject):
+        """Its header, as it is in the mailbox."""
+        clients.wait_for(lambda: side.queued() == 0, 60)
+        imap = side.imap("probe")
+        imap.command("SELECT INBOX")
+        numbers = imap.command(f"SEARCH SUBJECT {subject}").split(b"\r\n")[0].split()[2:]
+        text = imap.command(f"FETCH {numbers[0].decode()} BODY.PEEK[HEADER]") if numbers else b"no message"
+        imap.close()
+        return text
 
     def round(self, side):
         side.rounds += 1

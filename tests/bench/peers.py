@@ -256,6 +256,7 @@ LogFile {self.dir}/mail.log
 MilterSocket inet:{self.port}@127.0.0.1
 ClamdSocket unix:{self.clamd.socket}
 OnInfected Reject
+RejectMsg found %v
 OnFail Defer
 AddHeader Replace
 User root

@@ -6,6 +6,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -105,6 +106,10 @@ class Hikyaku(Side):
     def log(self):
         return self.instance.log()
 
+    def signatures(self):
+        """How many the scanner has loaded, those that come with us included."""
+        return next((e["count"] for e in reversed(self.instance.events("scan.signatures.loaded"))), 0)
+
     def close(self):
         self.instance.destroy()
 
@@ -163,6 +168,11 @@ class Peers(Side):
 
     def log(self):
         return "".join(server.log() for server in (self.postfix, self.dovecot, *self.filters) if server)
+
+    def signatures(self):
+        """How many clamd says it has loaded."""
+        loaded = re.findall(r"Loaded (\d+) signatures", "".join(server.log() for server in self.filters))
+        return int(loaded[-1]) if loaded else 0
 
     def close(self):
         for server in (self.postfix, self.dovecot, *reversed(self.filters)):
