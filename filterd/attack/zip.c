@@ -18,16 +18,18 @@
 
 /* ---- where the directory is ---- */
 
-/* The last end record whose comment fits. */
+/* The last end record before an offset. */
 static size_t
-find_end(struct str file)
+find_end(struct str file, size_t before)
 {
 	size_t lowest = file.len > END_BACK_MAX ? file.len - END_BACK_MAX : 0;
 	size_t at;
 
 	if (file.len < END_OCTETS)
 		return STR_NPOS;
-	for (at = file.len - END_OCTETS + 1; at-- > lowest;)
+	if (before > file.len - END_OCTETS + 1)
+		before = file.len - END_OCTETS + 1;
+	for (at = before; at-- > lowest;)
 		if (bytes_is(file, at, END_MARK))
 			return at;
 	return STR_NPOS;
@@ -59,13 +61,11 @@ read_end(struct str file, size_t end, uint64_t *size_r, uint64_t *at_r,
 /* The directory stands just before its end record; its offset says how much
  * stands in front of the archive (a program that unpacks itself). */
 static bool
-find_directory(struct zip *zip)
+fits(struct zip *zip, size_t end)
 {
-	size_t end = find_end(zip->file), before;
 	uint64_t size, at;
+	size_t before;
 
-	if (end == STR_NPOS)
-		return false;
 	read_end(zip->file, end, &size, &at, &before);
 	if (size == 0 && at == 0 && before == 0) {
 		zip->at = end;
@@ -75,6 +75,7 @@ find_directory(struct zip *zip)
 	    bytes_is(zip->file, before - size, CENTRAL_MARK)) {
 		zip->at = (size_t)(before - size);
 		zip->base = zip->at - at;
+		zip->is_shifted |= zip->base != 0;
 		return true;
 	}
 	if (!bytes_is(zip->file, at, CENTRAL_MARK))
@@ -82,6 +83,19 @@ find_directory(struct zip *zip)
 	zip->at = (size_t)at;
 	zip->is_odd = true;
 	return true;
+}
+
+static bool
+find_directory(struct zip *zip)
+{
+	size_t end = STR_NPOS;
+
+	while ((end = find_end(zip->file, end)) != STR_NPOS) {
+		if (fits(zip, end))
+			return true;
+		zip->is_shifted = true;
+	}
+	return false;
 }
 
 bool
@@ -129,12 +143,13 @@ finish(struct zip_entry *entry)
 	    entry->name.p[entry->name.len - 1] == '/';
 }
 
-/* Flag 8: the sizes stand after the data. */
+/* Flag 8: the sizes stand after the data; 0x2000: masked, which nobody asks. */
 static bool
 is_askew(struct str local, const struct zip_entry *entry)
 {
 	return bytes_le16(local, 8) != entry->method ||
-	    ((bytes_le16(local, 6) & 8U) == 0 &&
+	    (bytes_le16(local, 6) & 0x2000U) != 0 ||
+	    (!entry->is_streamed &&
 	    bytes_le32(local, 18) != entry->packed_octets);
 }
 
@@ -153,6 +168,7 @@ next_central(struct zip *zip, struct zip_entry *entry)
 	entry->method = bytes_le16(file, at + 10);
 	entry->packed_octets = bytes_le32(file, at + 20);
 	entry->octets = bytes_le32(file, at + 24);
+	entry->is_askew = entry->packed_octets == UINT32_MAX;
 	entry->name = bytes_cut(file, at + CENTRAL_OCTETS, name_len);
 	read_extra64(bytes_cut(file, at + CENTRAL_OCTETS + name_len,
 	    extra_len), entry, &local);
@@ -163,9 +179,10 @@ next_central(struct zip *zip, struct zip_entry *entry)
 
 	if (!bytes_is(file, local, LOCAL_MARK)) {
 		zip->is_odd = true;
-		entry->is_askew = true;
+		entry->is_lost = true;
 	} else {
-		entry->is_askew = is_askew(bytes_from(file, local), entry);
+		entry->is_streamed = (bytes_le16(file, local + 6) & 8U) != 0;
+		entry->is_askew |= is_askew(bytes_from(file, local), entry);
 		local_name = bytes_cut(file, local + LOCAL_OCTETS,
 		    bytes_le16(file, local + 26));
 		zip->is_odd |= !str_eq(local_name, entry->name);
@@ -173,6 +190,8 @@ next_central(struct zip *zip, struct zip_entry *entry)
 		entry->flags |= bytes_le16(file, local + 6) & 1U;
 		entry->data_at = local + LOCAL_OCTETS + local_name.len +
 		    bytes_le16(file, local + 28);
+		entry->is_askew |= !bytes_has(file, entry->data_at,
+		    entry->packed_octets);
 	}
 	finish(entry);
 	return true;

@@ -29,6 +29,8 @@ struct zip {
 	uint64_t base;		/* octets in front of the archive */
 	uint64_t packed_octets;	/* of the entries given */
 	bool is_repaired;	/* no central directory: local headers */
+	bool is_shifted;	/* something stands in front of the archive, or
+				   behind it an end of another one */
 	bool is_odd;
 	bool is_cut;		/* entries over the limit, or it ends early */
 };
@@ -42,8 +44,11 @@ struct zip_entry {
 	uint64_t data_at;	/* in the file; 0 when not there */
 	bool is_encrypted;
 	bool is_folder;
-	bool is_askew;		/* its local header has another method or size,
-				   or there is none: programs differ */
+	bool is_lost;		/* there is no local header */
+	bool is_askew;		/* programs differ in how they read it: another
+				   method or size in its local header, sizes of
+				   64 bits, more than there is */
+	bool is_streamed;	/* its local header has no sizes */
 };
 
 /* Is this a zip file, and where does it begin? */

@@ -46,20 +46,24 @@ holder_get(struct quarantine_store *store, struct str owner,
 	return db_end(&q, err);
 }
 
-/* The oldest entry of an owner makes room. */
+/* The oldest entry of an owner makes room; not one that is on its way.
+ * ERR_NOTFOUND: there is none. */
 static int
 evict_oldest(struct quarantine_store *store, struct str owner,
-    const char *why, struct err *err)
+    bool is_any, const char *why, struct err *err)
 {
 	struct db_query *q = db_query(store->holder.db, OLDEST_OF);
 	uint64_t id = 0;
 	int rc;
 
 	db_bind_str(q, 2, owner);
-	if (db_first(q, err) == 0)
+	db_bind_u64(q, 3, is_any);
+	if (db_next(q))
 		id = db_col_u64(q, 0);
 	if ((rc = db_end(&q, err)) != 0)
 		return rc;
+	if (id == 0)
+		return ERR_NOTFOUND;
 	ev_warn(NULL, "quarantine.entry.evicted", EV_U64(entry, id),
 	    EV_STR(address, owner), EV_CSTR(reason, why));
 	store->status.evicted++;
@@ -80,10 +84,10 @@ evict_of_owner(struct quarantine_store *store, struct str owner,
 		    (entries <= store->limits.owner_entries &&
 		    octets <= store->limits.owner_octets))
 			return rc;
-		rc = evict_oldest(store, owner, "its owner's share is used up",
-		    err);
+		rc = evict_oldest(store, owner, false,
+		    "its owner's share is used up", err);
 	}
-	return rc;
+	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
 static int
@@ -108,10 +112,10 @@ evict_of_all(struct quarantine_store *store, struct err *err)
 		rc = db_end(&q, err);
 		if (rc != 0 || len == 0)
 			return rc;
-		rc = evict_oldest(store, str_make(owner, len),
+		rc = evict_oldest(store, str_make(owner, len), true,
 		    "the quarantine is full", err);
 	}
-	return rc;
+	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
 /* ---- changes ---- */

@@ -67,11 +67,10 @@ static const char *const statements[STATEMENTS] = {
 	[RELEASING_SET] = "UPDATE rcpt SET is_releasing = ?3 WHERE entry = ?2",
 	[RELEASING_NEXT] = "SELECT entry FROM rcpt WHERE is_releasing = 1 "
 	    "AND entry > ?2 ORDER BY entry LIMIT 1",
-	/* What is on its way goes after what is not, but before the newest. */
-	[OLDEST_OF] = "SELECT COALESCE((SELECT id FROM entry WHERE owner = ?2 "
-	    "AND id < (SELECT MAX(id) FROM entry WHERE owner = ?2) "
-	    "AND NOT " IS_RELEASING " ORDER BY id LIMIT 1), (SELECT MIN(id) "
-	    "FROM entry WHERE owner = ?2))",
+	/* ?3: also the newest. */
+	[OLDEST_OF] = "SELECT id FROM entry WHERE owner = ?2 AND (?3 = 1 OR "
+	    "id < (SELECT MAX(id) FROM entry WHERE owner = ?2)) AND NOT "
+	    IS_RELEASING " ORDER BY id LIMIT 1",
 };
 
 static const char *const migrations[] = {

@@ -15,7 +15,8 @@
  *             a repetition does not bring them back.
  *
  * An owner over its share: its oldest entries go first, never the newest. All
- * together over theirs: the oldest of who holds the most.
+ * together over theirs: the oldest of who holds the most. Never what is on its
+ * way to its recipients.
  *
  * Lifetime.   quarantine_store_open() -> ... -> quarantine_store_close(), not
  *             from a callback of quarantine_store_after().

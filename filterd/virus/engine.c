@@ -437,7 +437,7 @@ opens_rar(struct engine *engine, int fd)
 	return ftruncate(fd, 0) == 0 &&
 	    pwrite(fd, rar, sizeof(rar) - 1, 0) == (ssize_t)sizeof(rar) - 1 &&
 	    cl_scandesc_callback(fd, NULL, &name, &scanned, engine->cl,
-	    &options, &opened) == CL_SUCCESS && opened_end(&opened) == NULL;
+	    &options, &opened) == CL_SUCCESS && opened.has_inner;
 }
 
 bool

@@ -46,12 +46,17 @@ is_unpacked(unsigned method)
 	return false;
 }
 
-/* Members that are passed over in silence. Of an encrypted one it is told. */
+/* Members that are passed over in silence. Of an encrypted one it is told.
+ * Where the directory is not found, those without sizes are. */
 static bool
-is_skipped(const struct zip_entry *entry)
+is_skipped(const struct zip *zip, const struct zip_entry *entry)
 {
+	bool is_behind = zip->is_shifted ||
+	    !bytes_is(zip->file, 0, STR("PK"));
+
 	return !entry->is_encrypted && (entry->is_askew ||
-	    !is_unpacked(entry->method));
+	    !is_unpacked(entry->method) ||
+	    (is_behind ? entry->is_streamed : entry->is_lost));
 }
 
 static int
@@ -67,7 +72,7 @@ look_into_zip(struct str file)
 		if (entry.is_folder || (entry.octets <= NOTHING_OCTETS &&
 		    entry.packed_octets <= NOTHING_OCTETS))
 			continue;
-		if (is_skipped(&entry))
+		if (is_skipped(&zip, &entry))
 			return OPENED_CLOSED;
 		if (entry.octets > NOTHING_OCTETS)
 			look = OPENED_HOLDS;
@@ -124,6 +129,15 @@ look_into(struct str file, enum attack_kind kind)
 	}
 }
 
+/* What libclamav opens by itself may hold an archive in pieces. */
+static bool
+is_opened(enum attack_kind kind)
+{
+	return (kind_flags(kind) & KIND_ARCHIVES) != 0 || kind == KIND_OLE ||
+	    kind == KIND_MSI || kind == KIND_PDF || kind == KIND_ONENOTE ||
+	    kind == KIND_CHM;
+}
+
 /* Programs find an archive that stands behind something else. */
 static enum attack_kind
 closed_behind(const struct opened *opened, struct str file,
@@ -132,7 +146,7 @@ closed_behind(const struct opened *opened, struct str file,
 	if (!opened->opens_rar && (kind == KIND_RAR ||
 	    bytes_find(file, 0, STR("Rar!\032\007")) != STR_NPOS))
 		return KIND_RAR;
-	if (!bytes_is(file, 0, STR("PK")) &&
+	if (!is_opened(kind) && !bytes_is(file, 0, STR("PK")) &&
 	    look_into_zip(file) == OPENED_CLOSED)
 		return KIND_ZIP;
 	return KIND_EMPTY;
@@ -149,6 +163,7 @@ opened_file(struct opened *opened, unsigned level, struct str file)
 	if (level >= OPENED_DEPTH_MAX)
 		return;
 	close_from(opened, level);
+	opened->has_inner |= level != 0;
 	if (opened->depth != 0)
 		opened->layers[opened->depth - 1].is_waiting = false;
 	/* Levels between have no file that was told of. */

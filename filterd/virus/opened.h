@@ -44,6 +44,7 @@ struct opened {
 	unsigned depth;
 	enum { OPENED_HOLDS_NONE, OPENED_HOLDS, OPENED_CLOSED } newest;
 	enum attack_kind newest_kind;
+	bool has_inner;			/* a file inside another came */
 	bool opens_rar;
 	enum attack_kind unopened;	/* the first; KIND_EMPTY: none */
 };

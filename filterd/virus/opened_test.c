@@ -193,6 +193,8 @@ test_members_of_zips(void **state)
 		{ "[Content_Types].xml", 8, 0, 100, 0, 0, false },
 		/* Packed it may be longer than it is. */
 		{ "tiny", 8, 0, 5, 0, 0, true }, { "tiny", 14, 0, 5, 0, 0, true },
+		{ "masked", 8, 0x2000, 100, 0, 0, false },
+		{ "wide", 8, 8, 100, 0, UINT32_MAX, false },
 	};
 	static const char *const kinds[] = { "ooxml", "odf", "jar" };
 	struct buf zip;
@@ -216,6 +218,8 @@ test_members_of_zips(void **state)
 	check_zip(members + 9, 1, true, true);
 	check_zip(members + 14, 1, false, true);
 	check_zip(members + 15, 1, true, false);
+	check_zip(members + 16, 1, true, false);
+	check_zip(members + 17, 1, true, true);
 	buf_init(&zip, 1024);
 	for (i = 0; i < 3; i++) {
 		buf_reset(&zip);
@@ -225,9 +229,19 @@ test_members_of_zips(void **state)
 	buf_reset(&zip);
 	put_zip(&zip, members + 13, 1);
 	assert_null(alone(buf_str(&zip), true));
-	/* Its directory cannot be found, or says less than there is. */
+	/* Another end hides its directory: members have to say their size. */
 	buf_add_cstr(&zip, "PK\5\6 and no more than that");
-	assert_string_equal(alone(buf_str(&zip), true), "ooxml");
+	assert_null(alone(buf_str(&zip), true));
+	buf_reset(&zip);
+	put_zip(&zip, members + 9, 1);
+	assert_null(alone(buf_str(&zip), true));
+	buf_add_cstr(&zip, "PK\5\6 and no more than that");
+	assert_string_equal(alone(buf_str(&zip), true), "zip");
+	/* It has no end at all. */
+	buf_reset(&zip);
+	put_zip(&zip, members, 1);
+	zip.len -= 30;
+	assert_string_equal(alone(buf_str(&zip), true), "zip");
 	buf_fini(&zip);
 }
 
@@ -237,6 +251,7 @@ test_behind(void **state)
 {
 	static const struct member members[] = {
 		{ "text", 8, 0, 100, 0, 0, false }, { "lzma", 14, 0, 100, 0, 0, false },
+		{ "streamed", 8, 8, 100, 0, 0, false },
 	};
 	struct opened opened;
 	struct buf file;
@@ -250,6 +265,15 @@ test_behind(void **state)
 	buf_add_cstr(&file, "x");
 	put_zip(&file, members + 1, 1);
 	assert_string_equal(alone(buf_str(&file), false), "zip");
+	buf_reset(&file);
+	buf_add_cstr(&file, "MZ a program ");
+	put_zip(&file, members + 2, 1);
+	assert_string_equal(alone(buf_str(&file), true), "zip");
+	/* In pieces, in what is opened by itself. */
+	buf_reset(&file);
+	buf_add_cstr(&file, "%PDF-1.7 ");
+	put_zip(&file, members + 1, 1);
+	assert_null(alone(buf_str(&file), false));
 	buf_reset(&file);
 	buf_add_cstr(&file, "\xff\xd8\xff a picture Rar!\032\007");
 	assert_null(alone(buf_str(&file), false));

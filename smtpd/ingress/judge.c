@@ -293,11 +293,14 @@ act_on_edited(struct message *message, const struct verdict *edited)
 	if (edited->action == VERDICT_DETONATE)
 		merged.when_clean = merged.action == VERDICT_JUNK ?
 		    VERDICT_JUNK : edited->when_clean;
-	if (weight_of(edited->action) > weight_of(merged.action)) {
+	if (weight_of(edited->action) > weight_of(merged.action) ||
+	    (edited->action == merged.action &&
+	    edited->holder == VERDICT_H_ADMIN)) {
 		merged.action = edited->action;
 		merged.holder = edited->holder;
 		merged.reason = edited->reason;
 	}
+	is_rest &= merged.action != VERDICT_QUARANTINE;
 	if (!is_rest) {
 		merged.is_scanned = edited->is_scanned;
 		merged.virus = edited->virus;

@@ -266,6 +266,7 @@ hold(struct message *message, struct str reason)
 	verdict->action = VERDICT_QUARANTINE;
 	verdict->holder = VERDICT_H_ADMIN;
 	verdict->reason = reason;
+	verdict->parts_len = 0;
 	message->known = verdict;
 	buf_init(&buf, 2 * VERDICT_OCTETS_MAX);
 	verdict_encode(verdict, &buf);

@@ -18,7 +18,10 @@
 struct found {
 	const struct deliver_env *env;
 	bool is_told;
-	struct told *told;
+	/* What comes in, which anybody can send, does not mute what goes
+	 * out. */
+	struct told *told_in;
+	struct told *told_out;
 };
 
 /* One event on its way to its readers. */
@@ -33,13 +36,11 @@ struct telling {
 
 /* ---- who ---- */
 
-/* What comes in, which anybody can send, does not mute what goes out. */
-static struct str
-told_key(const struct telling *telling, struct str address)
+static struct told *
+told_of(const struct telling *telling)
 {
-	return arena_printf(telling->arena, "%s %.*s",
-	    telling->event.kind == QUEUE_V_OUT ? "out" : "in",
-	    STR_FMT(address));
+	return telling->event.kind == QUEUE_V_OUT ? telling->found->told_out :
+	    telling->found->told_in;
 }
 
 static void
@@ -53,8 +54,8 @@ add_reader(struct telling *telling, struct str address, bool is_admin)
 	for (i = 0; i < telling->readers_len; i++)
 		if (str_eq(telling->readers[i].address, address))
 			return;
-	if (!told_is_due(telling->found->told, told_key(telling, address),
-	    when_wall_s(), &reader->since))
+	if (!told_is_due(told_of(telling), address, when_wall_s(),
+	    &reader->since))
 		return;
 	reader->address = arena_str(telling->arena, address);
 	reader->is_admin = is_admin;
@@ -140,8 +141,8 @@ on_languages(void *ctx, int code, struct ipc_in *in)
 
 		/* Nobody reads there: a sender elsewhere, no administrator. */
 		if (code == 0 && language.len == 0) {
-			told_forget(telling->found->told, told_key(telling,
-			    telling->readers[i].address));
+			told_forget(told_of(telling),
+			    telling->readers[i].address);
 			continue;
 		}
 		tell(telling, &telling->readers[i], language);
@@ -276,7 +277,8 @@ found_new(const struct deliver_env *env, bool is_told)
 	invariant(found != NULL);
 	found->env = env;
 	found->is_told = is_told;
-	found->told = told_new();
+	found->told_in = told_new();
+	found->told_out = told_new();
 	return found;
 }
 

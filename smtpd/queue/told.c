@@ -13,7 +13,7 @@ struct once {
 };
 
 struct told {
-	struct table *readers;	/* key -> struct once */
+	struct table *addresses;	/* -> struct once */
 };
 
 static bool
@@ -29,32 +29,32 @@ forget_old(struct told *told, int64_t now_s)
 	struct str key;
 	size_t cursor = 0;
 
-	while ((once = table_next(told->readers, &cursor, &key)) != NULL)
+	while ((once = table_next(told->addresses, &cursor, &key)) != NULL)
 		if (!is_recent(once, now_s))
-			free(table_del(told->readers, key));
+			free(table_del(told->addresses, key));
 }
 
 /* NULL: there are too many. */
 static struct once *
-add(struct told *told, struct str reader, int64_t now_s)
+add(struct told *told, struct str address, int64_t now_s)
 {
 	struct once *once;
 
-	if (table_count(told->readers) >= TOLD_MAX)
+	if (table_count(told->addresses) >= TOLD_MAX)
 		forget_old(told, now_s);
-	if (table_count(told->readers) >= TOLD_MAX)
+	if (table_count(told->addresses) >= TOLD_MAX)
 		return NULL;
 	once = calloc(1, sizeof(*once));
 	invariant(once != NULL);
-	table_put(told->readers, reader, once);
+	table_put(told->addresses, address, once);
 	return once;
 }
 
 bool
-told_is_due(struct told *told, struct str reader, int64_t now_s,
+told_is_due(struct told *told, struct str address, int64_t now_s,
     uint64_t *since_r)
 {
-	struct once *once = table_get(told->readers, reader);
+	struct once *once = table_get(told->addresses, address);
 
 	*since_r = 0;
 	if (once != NULL && is_recent(once, now_s)) {
@@ -62,7 +62,7 @@ told_is_due(struct told *told, struct str reader, int64_t now_s,
 		return false;
 	}
 	if (once == NULL)
-		once = add(told, reader, now_s);
+		once = add(told, address, now_s);
 	if (once == NULL)
 		return false;
 	*since_r = once->since;
@@ -71,9 +71,9 @@ told_is_due(struct told *told, struct str reader, int64_t now_s,
 }
 
 void
-told_forget(struct told *told, struct str reader)
+told_forget(struct told *told, struct str address)
 {
-	free(table_del(told->readers, reader));
+	free(table_del(told->addresses, address));
 }
 
 struct told *
@@ -82,7 +82,7 @@ told_new(void)
 	struct told *told = calloc(1, sizeof(*told));
 
 	invariant(told != NULL);
-	told->readers = table_new();
+	told->addresses = table_new();
 	return told;
 }
 
@@ -95,9 +95,9 @@ told_free(struct told **told)
 
 	if (*told == NULL)
 		return;
-	while ((once = table_next((*told)->readers, &cursor, &key)) != NULL)
+	while ((once = table_next((*told)->addresses, &cursor, &key)) != NULL)
 		free(once);
-	table_free(&(*told)->readers);
+	table_free(&(*told)->addresses);
 	free(*told);
 	*told = NULL;
 }
