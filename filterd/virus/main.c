@@ -106,12 +106,22 @@ alert(void *ctx, const char *what)
 
 /* ---- folders, while we may still make them ---- */
 
+/* A copy is as old as what it was made of: monitoring asks for the age. */
+static bool
+keep_age(int out, const struct stat *st)
+{
+	const struct timespec times[2] = { st->st_atim, st->st_mtim };
+
+	return futimens(out, times) == 0;
+}
+
 /* The signatures that come with us stand beside those that are fetched. */
 static int
 put_ours(struct child *child, struct err *err)
 {
 	char path[4096], fresh[4104], octets[65536];
 	struct str from = child_config(child, "virus_signatures", "");
+	struct stat st;
 	ssize_t n;
 	int in, out;
 
@@ -124,12 +134,13 @@ put_ours(struct child *child, struct err *err)
 	(void)snprintf(path, sizeof(path), "%s/" OURS,
 	    child_dir(child, "data/scan/signatures"));
 	(void)snprintf(fresh, sizeof(fresh), "%s.new", path);
-	n = read(in, octets, sizeof(octets));
+	n = fstat(in, &st) == 0 ? read(in, octets, sizeof(octets)) : -1;
 	(void)close(in);
 	out = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
 	    O_CLOEXEC, 0644);
 	if (out == -1 || n < 0 || write(out, octets, (size_t)n) != n ||
-	    fchmod(out, 0644) == -1 || rename(fresh, path) == -1)
+	    fchmod(out, 0644) == -1 || !keep_age(out, &st) ||
+	    rename(fresh, path) == -1)
 		err_set_errno(err, ERR_TEMP, "%s", path);
 	if (out != -1)
 		(void)close(out);

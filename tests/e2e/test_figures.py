@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What is counted: by domain and day, how long stages took, and what monitoring reads."""
+import os
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -7,7 +9,7 @@ import urllib.request
 import pytest
 
 from dnsserver import DnsServer
-from instance import Instance
+from instance import TOP, Instance
 from test_filter import ZONES, arc_sealed, send, signed
 from test_virus import EICAR, locked, message, outgoing, packed
 
@@ -44,6 +46,10 @@ def figures(hk, *args):
 def get(hk, path):
     with urllib.request.urlopen(f"http://127.0.0.1:{hk.port('metrics')}{path}", timeout=20) as reply:
         return reply.headers["Content-Type"], reply.read().decode()
+
+
+def gauge(text, name):
+    return [float(line.split()[1]) for line in text.splitlines() if line.startswith(name + " ")][0]
 
 
 def test_by_domain_and_day(hk):
@@ -118,16 +124,35 @@ def test_monitoring(hk):
     assert kind.startswith("text/plain; version=0.0.4")
     assert 'hikyaku_messages_total{event="received"} 3\n' in text
     assert 'hikyaku_stage_seconds_bucket{stage="judge",le="+Inf"}' in text
-    age = next(float(line.split()[1]) for line in text.splitlines()
-               if line.startswith("hikyaku_signatures_built_age_seconds "))
-    assert 0 <= age < 10 * 365 * 86400
-    assert next(int(line.split()[1]) for line in text.splitlines() if line.startswith("hikyaku_signatures ")) >= 1
+    assert 0 <= gauge(text, "hikyaku_signatures_built_age_seconds") < 10 * 365 * 86400
+    assert gauge(text, "hikyaku_signatures") >= 1
     assert get(hk, "/healthz")[1] == "ok\n"
     with pytest.raises(urllib.error.HTTPError) as caught:
         get(hk, "/.well-known/autoconfig/mail/config-v1.1.xml")
     assert caught.value.code == 404
     names = {line.split("{")[0].split()[0] for line in text.splitlines() if not line.startswith("#")}
     assert all(name.startswith("hikyaku_") for name in names)
+
+
+def test_signatures_stay_old_over_a_restart(make_instance, tmp_path):
+    """Files that do not say when they were made are as old as they are; a start, which copies our own, makes none fresh."""
+    day, ours, loose = 86400, tmp_path / "hikyaku.ndb", "data/scan/signatures/loose.ndb"
+    shutil.copy(TOP / "conf/signatures/hikyaku.ndb", ours)
+    hk = make_instance(config={"virus_signatures": str(tmp_path), "clamav_signatures": str(tmp_path / "none")}).start()
+    (hk.dir / loose).write_text("Known.Loose:0:*:" + b"a loose signature".hex() + "\n")
+
+    def check(days):
+        text = get(hk, "/metrics")[1]
+        assert gauge(text, "hikyaku_signatures") >= 2
+        assert days * day <= gauge(text, "hikyaku_signatures_built_age_seconds") < (days + 1) * day
+
+    for ours_days, loose_days in ((200, 100), (50, 100)):
+        hk.stop()
+        for path, days in ((ours, ours_days), (hk.dir / loose, loose_days)):
+            os.utime(path, (time.time(), time.time() - days * day))
+        hk.start()
+        until(lambda: check(min(ours_days, loose_days)))
+    hk.assert_clean_log()
 
 
 def test_kept_over_a_restart(hk):
