@@ -40,6 +40,11 @@ static const struct {
 	{ OCTETS("MSCF\0\0\0\0"), "a", KIND_CAB },
 	{ OCTETS("\037\213\010\0"), "a", KIND_GZIP },
 	{ OCTETS("vhdxfile"), "a", KIND_VHDX },
+	{ OCTETS("MSWIM\0\0\0"), "a", KIND_WIM },
+	{ OCTETS("KDMV\1\0\0\0"), "a", KIND_VMDK },
+	{ OCTETS("QFI\xfb\0\0\0\3"), "a", KIND_QCOW },
+	{ OCTETS("hsqs\1\0\0\0\0\0\0\0\0\0\2\0\0\0\0\0\1\0\x11\0\0\0\1\0"
+	    "\4\0"), "a", KIND_SQUASHFS },
 	{ OCTETS("\x89PNG\r\n\032\n"), "a", KIND_PICTURE },
 	{ OCTETS("\xff\xd8\xff\xe0"), "a", KIND_PICTURE },
 	{ OCTETS("\0\0\0\030ftypheic"), "a", KIND_PICTURE },

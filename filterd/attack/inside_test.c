@@ -214,6 +214,39 @@ looks_into_cabinets(void **state)
 	buf_fini(&cab);
 }
 
+/* By their octets: their names are those of anything. */
+static void
+tells_disk_images(void **state)
+{
+	static const struct {
+		size_t at;
+		struct str mark;
+	} images[] = {
+		{ 0, OCTETS("KDMV\1\0\0\0") }, { 0, OCTETS("QFI\xfb\0\0\0\3") },
+		{ 0, OCTETS("hsqs\1\0\0\0\0\0\0\0\0\0\2\0\0\0\0\0"
+		    "\1\0\x11\0\0\0\1\0\4\0") }, { 0, OCTETS("vhdxfile") },
+		{ 0, OCTETS("conectix") }, { 0, OCTETS("MSWIM\0\0\0") },
+		{ 32769, OCTETS("CD001") }, { 32769, OCTETS("NSR02") },
+		{ 69632 - 512, OCTETS("koly") }, { 510, OCTETS("\x55\xaa"
+		    "EFI PART") },
+	};
+	struct buf file;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(images); i++) {
+		buf_init(&file, 1U << 20);
+		build_zeros(&file, images[i].at);
+		buf_add_str(&file, images[i].mark);
+		build_zeros(&file, 69632 - file.len);
+		check_file("a.dat", "application", "octet-stream",
+		    buf_str(&file), "disk-image");
+		check_file("a.pdf", "application", "pdf", buf_str(&file),
+		    "disk-image type-mismatch");
+		buf_fini(&file);
+	}
+}
+
 /* A cut archive, without its directory. */
 static void
 repairs_zips(void **state)
@@ -693,6 +726,7 @@ main(void)
 		cmocka_unit_test(looks_into_gzip),
 		cmocka_unit_test(looks_into_tar),
 		cmocka_unit_test(looks_into_cabinets),
+		cmocka_unit_test(tells_disk_images),
 		cmocka_unit_test(repairs_zips),
 		cmocka_unit_test(reads_rar),
 		cmocka_unit_test(looks_into_documents),

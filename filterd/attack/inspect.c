@@ -21,13 +21,6 @@ static const struct {
 	{ KIND_CHM, ATTACK_HELP_FILE, NULL },
 	{ KIND_SCRIPT, ATTACK_SCRIPT, NULL },
 	{ KIND_HTA, ATTACK_SCRIPT, NULL },
-	{ KIND_ISO, ATTACK_DISK_IMAGE, NULL },
-	{ KIND_UDF, ATTACK_DISK_IMAGE, NULL },
-	{ KIND_IMG, ATTACK_DISK_IMAGE, NULL },
-	{ KIND_VHD, ATTACK_DISK_IMAGE, NULL },
-	{ KIND_VHDX, ATTACK_DISK_IMAGE, NULL },
-	{ KIND_DMG, ATTACK_DISK_IMAGE, NULL },
-	{ KIND_WIM, ATTACK_DISK_IMAGE, NULL },
 	{ KIND_ZIP, -1, inspect_zip }, { KIND_ODF, -1, inspect_odf },
 	{ KIND_OOXML, -1, inspect_ooxml }, { KIND_RAR, -1, inspect_rar },
 	{ KIND_CAB, -1, inspect_cab }, { KIND_TAR, -1, inspect_tar },
@@ -108,6 +101,8 @@ inspect_file(struct inspection *inspection, struct str octets,
 		inspect_note(&file, ATTACK_TYPE_MISMATCH);
 	if (depth != 0 && (kind_flags(kind) & KIND_ARCHIVES) != 0)
 		inspect_note(&file, ATTACK_ARCHIVE_NESTED);
+	if ((kind_flags(kind) & KIND_IMAGES_DISK) != 0)
+		inspect_note(&file, ATTACK_DISK_IMAGE);
 	read_kind(&file, kind);
 	return kind;
 }
