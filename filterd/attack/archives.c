@@ -308,7 +308,8 @@ inspect_tar(const struct inspected *file)
 /* ---- 7z, gzip ---- */
 
 /* The header at the end is packed itself more often than not; the coder of
- * AES stands in plain where it applies to it or to the files. */
+ * AES stands in plain where it applies to it or to the files. No more is
+ * read. */
 void
 inspect_7z(const struct inspected *file)
 {
@@ -325,6 +326,8 @@ inspect_7z(const struct inspected *file)
 		inspect_note(file, ATTACK_CONTAINER_LIMIT);
 	else if (bytes_find(header, 0, STR("\x06\xf1\x07\x01")) != STR_NPOS)
 		inspect_note(file, ATTACK_ARCHIVE_ENCRYPTED);
+	else
+		inspect_note(file, ATTACK_ARCHIVE_UNREAD);
 }
 
 /* The name it was packed under, or ours without the last extension. */

@@ -214,6 +214,58 @@ looks_into_cabinets(void **state)
 	buf_fini(&cab);
 }
 
+/* What is inside is not seen, and that is said; a password stops others. */
+static void
+tells_unread_archives(void **state)
+{
+	static const struct {
+		struct str octets;
+		const char *want;
+	} archives[] = {
+		{ OCTETS("7z\xbc\xaf\x27\x1c\0\4\0\0\0\0" "\0\0\0\0\0\0\0\0"
+		    "\4\0\0\0\0\0\0\0" "\0\0\0\0" "\1\4\6\0"),
+		    "archive-unread" },
+		{ OCTETS("7z\xbc\xaf\x27\x1c\0\4\0\0\0\0" "\0\0\0\0\0\0\0\0"
+		    "\6\0\0\0\0\0\0\0" "\0\0\0\0" "\1\x06\xf1\x07\x01\0"),
+		    "archive-encrypted" },
+		{ OCTETS("BZh91AY&SY"), "archive-unread" },
+		{ OCTETS("\xfd""7zXZ\0\0\4"), "archive-unread" },
+		{ OCTETS("\x28\xb5\x2f\xfd\4"), "archive-unread" },
+		{ OCTETS("\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff"
+		    "\0\1"), "archive-unread" },
+		{ OCTETS("LZIP\1\x14"), "archive-unread" },
+		{ OCTETS("\x04\x22\x4d\x18\x64"), "archive-unread" },
+		{ OCTETS("\037\235\x90\1"), "archive-unread" },
+		{ OCTETS("\x22\0-lh5-\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+		    "archive-unread" },
+		{ OCTETS("\x60\xea\x1e\0\x1e\x0b\1\0\0\0\2\0\0"),
+		    "archive-unread" },
+		{ OCTETS("1234567**ACE**"), "archive-unread" },
+		{ OCTETS("ZOO 2.10 Archive.\032\0\0\xdc\xa7\xc4\xfd"),
+		    "archive-unread" },
+		{ OCTETS("ALZ\1\n\0\0\0"), "archive-unread" },
+		{ OCTETS("EGGA\0\1"), "archive-unread" },
+		{ OCTETS("!<arch>\ndebian"), "archive-unread" },
+		{ OCTETS("\xed\xab\xee\xdb\3"), "archive-unread" },
+		{ OCTETS("070707" "0000000000" "0000000000" "0000000000"
+		    "0000000000" "0000000000" "0000000000" "0000000000"),
+		    "archive-unread" },
+		{ OCTETS("\x78\x9f\x3e\x22\0"), "archive-unread" },
+	};
+	struct buf zip;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(archives); i++)
+		check_file("a.dat", "application", "octet-stream",
+		    archives[i].octets, archives[i].want);
+	buf_init(&zip, 4096);
+	build_zip_of(&zip, "a.xz", STR("\xfd""7zXZ\0\0\4"));
+	check_file("a.zip", "application", "zip", buf_str(&zip),
+	    "archive-nested archive-unread");
+	buf_fini(&zip);
+}
+
 /* By their octets: their names are those of anything. */
 static void
 tells_disk_images(void **state)
@@ -726,6 +778,7 @@ main(void)
 		cmocka_unit_test(looks_into_gzip),
 		cmocka_unit_test(looks_into_tar),
 		cmocka_unit_test(looks_into_cabinets),
+		cmocka_unit_test(tells_unread_archives),
 		cmocka_unit_test(tells_disk_images),
 		cmocka_unit_test(repairs_zips),
 		cmocka_unit_test(reads_rar),

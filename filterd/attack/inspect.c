@@ -71,9 +71,18 @@ inspect_name(struct inspection *inspection, struct str name)
 	note_name(&file);
 }
 
+/* An archive; what runs, or is a disk, has a trait of its own. */
+static bool
+is_archive_alone(enum attack_kind kind)
+{
+	return (kind_flags(kind) & (KIND_ARCHIVES | KIND_RUNS |
+	    KIND_IMAGES_DISK)) == KIND_ARCHIVES;
+}
+
 static void
 read_kind(const struct inspected *file, enum attack_kind kind)
 {
+	bool is_read = false;
 	size_t i;
 
 	for (i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -81,9 +90,13 @@ read_kind(const struct inspected *file, enum attack_kind kind)
 			continue;
 		if (readers[i].trait >= 0)
 			inspect_note(file, (enum attack_trait)readers[i].trait);
-		if (readers[i].inspect != NULL)
-			readers[i].inspect(file);
+		if (readers[i].inspect == NULL)
+			continue;
+		readers[i].inspect(file);
+		is_read = true;
 	}
+	if (!is_read && is_archive_alone(kind))
+		inspect_note(file, ATTACK_ARCHIVE_UNREAD);
 }
 
 enum attack_kind

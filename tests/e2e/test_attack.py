@@ -3,6 +3,7 @@
 import base64
 import email.message
 import io
+import lzma
 import os
 import signal
 import struct
@@ -137,6 +138,10 @@ ODD = {
     "shortcut": (message("shortcut", ("a.lnk", lnk, OCTETS)), "shortcut-command"),
     "shortcut-in-zip": (message("shortcut-in-zip", ("a.zip", packed(("請求書.pdf.lnk", lnk)), OCTETS)), "archive-executable"),
     "iso": (message("iso", ("a.iso", iso, OCTETS)), "disk-image"),
+    "squashfs": (message("squashfs", ("a.dat", b"hsqs" + b"\0" * 24 + b"\4" + b"\0" * 4096, OCTETS)), "disk-image"),
+    # What nobody looks into adds to what else is odd.
+    "brand-and-archive": (message("brand-and-archive", ("report.xz", lzma.compress(b"report"), "application/x-xz"),
+                                  sender='"Hikyaku Express" <x@elsewhere.test>'), "archive-unread"),
     "two-extensions": (message("two-extensions", ("invoice.pdf.exe", exe, OCTETS)), "double-extension"),
     "pretends": (message("pretends", ("picture.jpg", exe, "image/jpeg")), "type-mismatch"),
     "reversed-name": (message("reversed-name", ("invoice\u202efdp.exe", exe, OCTETS)), "bidi-name"),
@@ -183,6 +188,7 @@ USUAL = {
     "newsletter": message("newsletter", html=f"<html><body>{NEWSLETTER}</body></html>", Reply_To="news@shop.test",
                           sender='"News: today" <news@news.test>', List_Unsubscribe="<https://news.test/u>"),
     "locked-zip": message("locked-zip", ("a.zip", locked(packed(("report.pdf", plain_pdf))), "application/zip")),
+    "other-archive": message("other-archive", ("report.tar.xz", lzma.compress(b"report"), "application/x-xz")),
     "link-to-us": message("link-to-us", body="https://www.example.test/ https://partner-bank.test/\n",
                           html='<a href="https://partner-bank.test/x">partner-bank.test</a>'),
     "our-friend": message("our-friend", sender='"Partner Bank" <info@partner-bank.test>'),
