@@ -354,8 +354,6 @@ put_deletions(struct session *session)
 	const struct message *message = &session->message;
 	size_t i;
 
-	if ((session->agreed.actions & MILTER_A_CHGHDRS) == 0)
-		return;
 	for (i = message->forged_len; i != 0; i--)
 		milter_put_delheader(&session->out,
 		    (uint32_t)message->forged[i - 1].number,
@@ -586,6 +584,29 @@ judge(struct session *session)
 	    session);
 }
 
+/* Not every MTA lets us delete fields. */
+static bool
+is_stuck_with_forged(const struct session *session)
+{
+	return session->message.forged_len != 0 &&
+	    (session->agreed.actions & MILTER_A_CHGHDRS) == 0;
+}
+
+/* A forged field beside ours would be believed. Mail that passed another
+ * installation has such fields honestly: it is to come again when the MTA
+ * has been set up, not to bounce. */
+static void
+put_off_forged(struct session *session)
+{
+	ev_warn(session->ev, "milter.message.deferred",
+	    EV_CSTR(reason, "the MTA does not let forged fields be deleted"),
+	    EV_STR(sender, session->message.sender));
+	count_message(session, 451, NULL);
+	milter_put_reply(&session->out, 451, STR("4.7.1"),
+	    STR("fields that claim to be ours cannot be deleted here"));
+	flush(session);
+}
+
 static void
 on_eob(struct session *session, const struct milter_command *command)
 {
@@ -598,6 +619,8 @@ on_eob(struct session *session, const struct milter_command *command)
 		milter_put_reply(&session->out, 552, STR("5.3.4"),
 		    STR("message or header too big"));
 		flush(session);
+	} else if (is_stuck_with_forged(session)) {
+		put_off_forged(session);
 	} else if (!session->message.has_failed) {
 		judge(session);
 		return;

@@ -272,6 +272,48 @@ def frame(command, data=b""):
 OPEN = frame(b"O", struct.pack(">III", 6, 0x1ff, 0x1fffff))
 
 
+def talk(hk, actions, *fields):
+    """What is answered to a stranger's message of an MTA that grants these actions: (kind, data) of each frame."""
+    said = [frame(b"O", struct.pack(">III", 6, actions, 0x1fffff)),
+            frame(b"C", b"client.host.test\0" + b"4" + struct.pack(">H", 2525) + STRANGER.encode() + b"\0"),
+            frame(b"H", b"client.host.test\0"), frame(b"M", b"<a@good.test>\0"), frame(b"R", b"<alice@example.test>\0")]
+    for field in (*fields, "From: a@good.test", "Subject: stuck"):
+        name, value = field.split(":", 1)
+        said.append(frame(b"L", name.encode() + b"\0" + value.encode() + b"\0"))
+    said += [frame(b"N"), frame(b"B", b"hello\r\n"), frame(b"E")]
+    frames = []
+    with socket.create_connection(("127.0.0.1", hk.milter), 20) as s, s.makefile("rb") as heard:
+        s.sendall(b"".join(said))
+        while not frames or frames[-1][0] not in b"cydrt":
+            size, = struct.unpack(">I", heard.read(4))
+            data = heard.read(size)
+            frames.append((data[:1], data[1:]))
+    return frames[1:]
+
+
+ADDS, CHANGES = 0x01, 0x10
+FORGED = [f"Authentication-Results: {HOST}; spf=pass", "X-Hikyaku-Scan: clean"]
+
+
+@pytest.mark.parametrize("actions,fields,want", [
+    (ADDS, [], [b"i", b"c"]), (ADDS, ["Authentication-Results: mx.elsewhere.test; spf=pass"], [b"i", b"c"]),
+    (ADDS | CHANGES, FORGED, [b"m", b"m", b"i", b"c"]),
+    (ADDS, FORGED[:1], [b"y"]), (ADDS, FORGED[1:], [b"y"])])
+def test_mta_that_lets_nothing_be_deleted(hk, actions, fields, want):
+    """A forged field never stands beside ours, and mail without one goes on: only what has one is put off."""
+    deferred = len(hk.events("milter.message.deferred"))
+    frames = talk(hk, actions, *fields)
+    assert [kind for kind, _ in frames] == want
+    if want == [b"y"]:
+        assert frames[0][1].startswith(b"451 4.7.1 ")
+        deadline = time.monotonic() + 10
+        while len(hk.events("milter.message.deferred")) == deferred:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    else:
+        assert len(hk.events("milter.message.deferred")) == deferred
+
+
 @pytest.mark.parametrize("said", [
     b"\0\0\0\0", b"\xff" * 8, b"GET / HTTP/1.0\r\n\r\n", frame(b"M", b"<a@b>\0"), OPEN + OPEN, OPEN + frame(b"R", b"<a@b>\0"),
     OPEN + frame(b"L", b"A\0b"), OPEN + frame(b"E"), OPEN + frame(b"?"), frame(b"O", b"\0\0\0\1\0\0\0\0\0\0\0\0")])
