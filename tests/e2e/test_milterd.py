@@ -328,3 +328,15 @@ def test_doctor_negotiates_with_it(hk):
     done = hk.cli("doctor", check=False).stdout
     line, = [x for x in done.splitlines() if f"port {hk.milter}, milter" in x]
     assert line.endswith(": negotiates") and not line.startswith("!"), line
+
+
+def test_settings_of_domains_do_not_count(hk, postfix):
+    """milterd knows no domains: the configuration alone says what becomes of mail (docs/hikyaku.conf.md)."""
+    hk.domain("example.test", "--dmarc", "mark", "--filter-unavailable", "accept")
+    assert send(postfix, message("no-mark", "a@reject.test"), "a@reject.test")[0] == 550
+    pid = pause(hk, "filterd")
+    try:
+        assert send(postfix, message("no-accept"))[0] == 451
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert arrived(postfix, "no-mark", 0) is None and arrived(postfix, "no-accept", 0) is None
