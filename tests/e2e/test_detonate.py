@@ -14,6 +14,7 @@ import pytest
 
 from fakecape import MALICIOUS, FakeCape
 from instance import Instance
+from test_figures import wait_stages
 from test_filter import find, send
 from test_virus import message
 
@@ -129,6 +130,7 @@ def test_clean_is_delivered(hk, cape):
     assert task["target"] == "invoice.pdf.exe"
     assert field_of(find(hk, "meanwhile")) is None
     hk.wait_queue_empty()
+    assert wait_stages(hk, "detonation")["detonation"]["p50_ms"] >= 1000
 
 
 def quarantined(hk, queue_id):

@@ -43,6 +43,19 @@ def figures(hk, *args):
     return hk.cli_json("stats", "show", *args)[0]
 
 
+def stages_of(hk):
+    return {row["stage"]: row for row in hk.cli_json("stats", "stages")}
+
+
+def wait_stages(hk, *names):
+    """Stages by name, when all of these have been counted."""
+    def check():
+        found = stages_of(hk)
+        assert all(name in found and found[name]["count"] > 0 for name in names), (names, found)
+        return found
+    return until(check)
+
+
 def get(hk, path):
     with urllib.request.urlopen(f"http://127.0.0.1:{hk.port('metrics')}{path}", timeout=20) as reply:
         return reply.headers["Content-Type"], reply.read().decode()
@@ -107,12 +120,14 @@ def test_what_filters_found(make_instance):
                              "dmarc.fail": 6, "arc.pass": 1, "arc.fail": 1, "suspicious": 1, "encrypted": 1,
                              "quarantined": 1}
         until(check)
+        found = wait_stages(hk, "judge", "filter.read", "filter.dns", "filter.scan")
+        assert all(found[stage]["count"] >= 7 for stage in ("judge", "filter.read", "filter.dns", "filter.scan")), found
         hk.assert_clean_log()
 
 
 def test_stages(hk):
     def check():
-        stages = {row["stage"]: row for row in hk.cli_json("stats", "stages")}
+        stages = stages_of(hk)
         assert {"data", "seal", "judge", "queue", "filter.scan", "delivery"} <= set(stages)
         assert stages["judge"]["count"] >= 4 and stages["judge"]["p99_ms"] >= stages["judge"]["p50_ms"] >= 1
     until(check)

@@ -16,6 +16,7 @@ import pytest
 from instance import Instance
 from ports import free_port
 from smtp import Smtp
+from test_figures import wait_stages
 from test_filter import find
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -156,6 +157,7 @@ def test_what_the_filter_hears(hk, filters):
     assert "header X-Folded 'a\\n\\t b'" in lines and "header X-Blank ''" in lines and "header Subject 'heard'" in lines
     assert sum(int(x.split()[1]) for x in lines if x.startswith("body")) == len(big) * 2000
     assert f"eom {len(big) * 2000}" in lines
+    wait_stages(hk, "milters")
 
 
 def test_reset_is_told(hk, filters):

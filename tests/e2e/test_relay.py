@@ -13,6 +13,7 @@ from httpsserver import Authority, HttpsServer, page
 from instance import Instance
 from mailhost import MailHost, tlsa
 from ports import free_port
+from test_figures import wait_stages
 from test_roundtrip import fetch_all, imap, wait_messages
 
 ALICE = "alice@example.test"
@@ -131,6 +132,7 @@ def test_sent_to_the_octet(hk, world):
     assert "TLSv1.3" in sent["tls"] and sent["policy"] == "none" and sent["queue_id"]
     assert wait_event(hk, "relay.connect", remote="mx-good.open.test")[0]["detail"] == "verified"
     hk.wait_queue_empty()
+    wait_stages(hk, "relay")
 
 
 def test_the_case_of_a_name_is_kept(hk, world):
