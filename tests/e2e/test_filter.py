@@ -369,12 +369,35 @@ def test_forged_results_are_dropped(hk, name, head):
     ("two addresses in brackets", "From: <a@good.test><b@other.test>\r\n"),
     ("a comment inside", "From: a@good.test(b@other.test\r\n"),
     ("a NUL", "From: a@good.test\0<b@other.test>\r\n"),
+    ("a source route", "From: <@good.test:b@other.test>\r\n"),
+    ("a route of several", "From: Alice <@good.test,@none.test:b@other.test>\r\n"),
+    ("a bare route", "From: @good.test:b@other.test\r\n"),
+    ("a comment between authors", "From: a@good.test (x) , b@other.test\r\n"),
+    ("a comment that hides a comma", "From: a@good.test (x\\) , b@other.test)(y), b@other.test\r\n"),
+    ("a comment in an address", "From: a@good.test(x)@other.test\r\n"),
+    ("a comment before the at sign", "From: b(a@good.test)@other.test\r\n"),
 ])
 def test_ambiguous_from_is_refused(hk, name, fields):
     """threats 17: a From that readers could take for different people."""
     subject = f"from-{name.replace(' ', '-')}"
     code, text = send(hk, f"{fields}To: alice@example.test\r\nSubject: {subject}\r\n\r\nx\r\n".encode())
     assert code == 550 and text.startswith("5.7.1 ") and "From" in text, (code, text)
+
+
+@pytest.mark.parametrize("name,value", [
+    ("before", "(a@good.test) b@watch.test"), ("after", "b@watch.test (a@good.test)"),
+    ("before and around", "(<a@good.test>,) Bob (or a@good.test) <b@watch.test> (a@good.test)"),
+    ("quoted", '"a@good.test" <b@watch.test>'), ("with a comma", "b@watch.test (a comment, a@good.test)")])
+def test_comments_are_nobody(hk, name, value):
+    """What stands in a comment or a name is not the author: SPF of the envelope does not prove it."""
+    subject = f"comment-{name.replace(' ', '-')}"
+    data = f"From: {value}\r\nTo: alice@example.test\r\nSubject: {subject}\r\n\r\nx\r\n".encode()
+    assert send(hk, data)[0] == 250
+    found = results(find(hk, subject))
+    assert "spf=pass smtp.mailfrom=good.test" in found and re.search("dmarc=fail [^;]*header.from=watch.test;", found), found
+    # And where the owner of the domain wants it refused, it is.
+    code, text = send(hk, data.replace(b"watch.test", b"reject.test"))
+    assert code == 550 and "reject.test" in text, (code, text)
 
 
 def test_hundred_thousand_fields(hk):
