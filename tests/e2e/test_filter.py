@@ -62,6 +62,9 @@ ZONES = {
     "good-key.test": zone(US),
     "unknown-sealer.test": zone(US),
     "bogus.test": zone(US, "p=reject"),
+    # A public suffix that does not say so: all below it is one organization by the walk, each its own by the list.
+    "co.jp": f'_dmarc IN TXT "v=DMARC1; p=none"\none IN TXT "{OTHERS}"\n_dmarc.one IN TXT "v=DMARC1; p=none"\n'
+             f'two IN TXT "{US}"\n_dmarc.two IN TXT "v=DMARC1; p=none"',
 }
 BUDGET_S = 2
 
@@ -416,6 +419,62 @@ def test_many_signatures(hk):
     assert send(hk, field * 200 + data, "a@proven.test")[0] == 250
     found = results(find(hk, "many-signatures"))
     assert found.count("dkim=pass") == 10, found
+
+
+# ---- settings, while it runs ----
+
+def reloaded(hk, **settings):
+    hk.configure(settings)
+    reloads = len(hk.events("master.reloaded"))
+    os.kill(hk.pid(), signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while len(hk.events("master.reloaded")) == reloads:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def until_judged(hk, name, sender, author, want):
+    """want(code, text, results) of mail like that, soon: a process hears of a new configuration a moment later."""
+    for n in range(40):
+        subject = f"{name}-{n}-"
+        code, text = send(hk, message(subject, author), sender)
+        found = results(find(hk, subject)) if code == 250 else None
+        if want(code, text, found):
+            return
+        time.sleep(0.25)
+    raise AssertionError((code, text, found))
+
+
+def test_dmarc_organization(hk):
+    """By the list as well as by the walk, chosen while filterd runs in its sandbox (which cannot open a list any more)."""
+    def judged_as(result):
+        return lambda code, text, found: found and re.search(f"dmarc={result} [^;]*header.from=one.co.jp;", found)
+
+    mail = "a@two.co.jp", "a@one.co.jp"
+    pid = hk.processes()["filterd"]
+    until_judged(hk, "walked", *mail, judged_as("pass"))
+    try:
+        reloaded(hk, dmarc_organization="list")
+        until_judged(hk, "listed", *mail, judged_as("fail"))
+    finally:
+        reloaded(hk, dmarc_organization="walk")
+    until_judged(hk, "walked-again", *mail, judged_as("pass"))
+    assert hk.processes()["filterd"] == pid
+
+
+def test_spf_fail_refuse(hk):
+    """Only where the operator wants it, and only a fail."""
+    mail = "a@other.test", "a@none.test"
+    try:
+        reloaded(hk, spf_fail_refuse="yes")
+        until_judged(hk, "spf-refused", *mail, lambda code, text, found: code == 550)
+        code, text = send(hk, message("spf-fail", "a@none.test"), "a@other.test")
+        assert code == 550 and text.startswith("5.7.23 ") and "other.test" in text and "127.0.0.1" in text, (code, text)
+        for domain in ("soft.test", "neutral.test", "none.test", "wrong.test", "silent.test", "good.test"):
+            assert send(hk, message(f"spf-no-fail-{domain}", "a@none.test"), f"a@{domain}")[0] == 250, domain
+    finally:
+        reloaded(hk, spf_fail_refuse="no")
+    until_judged(hk, "spf-told", *mail, lambda code, text, found: code == 250 and "spf=fail" in found)
 
 
 # ---- mail of our own ----
