@@ -33,7 +33,7 @@ note_member(const struct inspected *file, struct str name)
 /* ---- zip ---- */
 
 static void
-open_member(const struct inspected *file, const struct zip *zip,
+open_member(const struct inspected *file, struct zip *zip,
     const struct zip_entry *entry)
 {
 	struct inspection *of = file->of;

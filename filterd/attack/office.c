@@ -136,7 +136,7 @@ is_read(struct str name)
 }
 
 static void
-read_member(const struct inspected *file, const struct zip *zip,
+read_member(const struct inspected *file, struct zip *zip,
     const struct zip_entry *entry)
 {
 	size_t max = MEMBER_READ_MAX;
@@ -163,7 +163,7 @@ read_member(const struct inspected *file, const struct zip *zip,
 
 /* An object's container; a program's name needs no container. */
 static void
-look_at_embedding(const struct inspected *file, const struct zip *zip,
+look_at_embedding(const struct inspected *file, struct zip *zip,
     const struct zip_entry *entry)
 {
 	size_t max = INSPECT_MEMBER_MAX;
@@ -187,7 +187,7 @@ look_at_embedding(const struct inspected *file, const struct zip *zip,
 }
 
 static void
-look_at_member(const struct inspected *file, const struct zip *zip,
+look_at_member(const struct inspected *file, struct zip *zip,
     const struct zip_entry *entry, size_t *reads)
 {
 	size_t i;

@@ -15,6 +15,8 @@
 #define END64_MARK STR("PK\006\006")
 #define LOCATOR64_MARK STR("PK\006\007")
 #define LOCATOR64_OCTETS 20U
+/* A member of an archive in an archive without directories comes twice. */
+#define READ_TIMES_MAX 4U
 
 /* ---- where the directory is ---- */
 
@@ -251,13 +253,16 @@ zip_next(struct zip *zip, struct zip_entry *entry_r)
 
 /* ---- members ---- */
 
-bool
-zip_inflate_raw(struct str packed, int window_bits, struct buf *out)
+/* used_r: octets of packed that were looked at. */
+static bool
+inflate_octets(struct str packed, int window_bits, struct buf *out,
+    size_t *used_r)
 {
 	z_stream z = { .avail_in = 0 };
 	int status = Z_OK;
 	char slice[8192];
 
+	*used_r = 0;
 	if (packed.len > UINT32_MAX ||
 	    inflateInit2(&z, window_bits) != Z_OK)
 		return false;
@@ -275,12 +280,39 @@ zip_inflate_raw(struct str packed, int window_bits, struct buf *out)
 		buf_add(out, slice, room - z.avail_out);
 	}
 	(void)inflateEnd(&z);
+	*used_r = packed.len - z.avail_in;
 	return status == Z_STREAM_END;
 }
 
 bool
-zip_inflate(const struct zip *zip, const struct zip_entry *entry,
-    struct buf *out)
+zip_inflate_raw(struct str packed, int window_bits, struct buf *out)
+{
+	size_t used;
+
+	return inflate_octets(packed, window_bits, out, &used);
+}
+
+/* Local headers may name the same octets again and again, and these may
+ * unpack to nothing: what is read of them is bounded as well. */
+static bool
+inflate_member(struct zip *zip, struct str packed, struct buf *out)
+{
+	uint64_t left = (uint64_t)zip->file.len * READ_TIMES_MAX -
+	    zip->read_octets;
+	size_t used;
+	bool ok;
+
+	if (packed.len > left) {
+		packed = str_sub(packed, 0, (size_t)left);
+		zip->is_cut = true;
+	}
+	ok = inflate_octets(packed, -MAX_WBITS, out, &used);
+	zip->read_octets += used;
+	return ok || out->len != 0;
+}
+
+bool
+zip_inflate(struct zip *zip, const struct zip_entry *entry, struct buf *out)
 {
 	struct str packed = bytes_from(zip->file, entry->data_at);
 
@@ -289,7 +321,7 @@ zip_inflate(const struct zip *zip, const struct zip_entry *entry,
 	packed = str_sub(packed, 0, entry->packed_octets > SIZE_MAX ?
 	    SIZE_MAX : (size_t)entry->packed_octets);
 	if (entry->method == 8)
-		return zip_inflate_raw(packed, -MAX_WBITS, out) || out->len != 0;
+		return inflate_member(zip, packed, out);
 	if (entry->method != 0)
 		return false;
 	buf_add_str(out, str_sub(packed, 0, out->max - out->len));

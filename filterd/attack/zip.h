@@ -28,11 +28,12 @@ struct zip {
 	size_t entries;		/* given */
 	uint64_t base;		/* octets in front of the archive */
 	uint64_t packed_octets;	/* of the entries given */
+	uint64_t read_octets;	/* of members that were unpacked */
 	bool is_repaired;	/* no central directory: local headers */
 	bool is_shifted;	/* something stands in front of the archive, or
 				   behind it an end of another one */
 	bool is_odd;
-	bool is_cut;		/* entries over the limit, or it ends early */
+	bool is_cut;		/* over a limit, or it ends early */
 };
 
 struct zip_entry {
@@ -58,8 +59,9 @@ bool zip_open(struct zip *zip, struct str file);
 bool zip_next(struct zip *zip, struct zip_entry *entry_r);
 
 /* Append a member, no more of it than there is room in out; false when it is
- * encrypted, broken, or packed in another way. */
-bool zip_inflate(const struct zip *zip, const struct zip_entry *entry,
+ * encrypted, broken, or packed in another way. All members together are read
+ * a few times the file's octets at the most. */
+bool zip_inflate(struct zip *zip, const struct zip_entry *entry,
     struct buf *out);
 
 /* Deflated octets, as many as fit; window_bits as zlib's inflateInit2() has
