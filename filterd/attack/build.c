@@ -244,3 +244,20 @@ build_lnk(struct buf *out, const char *path, const char *arguments)
 	put_wide(out, arguments);
 	build_le(out, 0, 4);
 }
+
+void
+build_tar(struct buf *out, char type, const char *name, struct str octets)
+{
+	size_t at = out->len;
+
+	buf_add_cstr(out, name);
+	build_zeros(out, at + 124 - out->len);
+	buf_addf(out, "%011zo", octets.len);
+	build_zeros(out, 21);
+	buf_add_char(out, type);
+	build_zeros(out, 100);
+	buf_add_cstr(out, "ustar");
+	build_zeros(out, at + 512 - out->len);
+	buf_add_str(out, octets);
+	build_zeros(out, (512 - out->len % 512) % 512);
+}

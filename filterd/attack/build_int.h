@@ -23,6 +23,10 @@ void build_zip(struct buf *out, const struct member *members, size_t count);
 /* A zip with one member of any octets. */
 void build_zip_of(struct buf *out, const char *name, struct str octets);
 
+/* A member of a tar, of that type. */
+void build_tar(struct buf *out, char type, const char *name,
+    struct str octets);
+
 struct stream {
 	const char *name;
 	char type;		/* 1 storage, 2 stream, 5 root */

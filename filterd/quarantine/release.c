@@ -378,7 +378,8 @@ release_new(struct release_env *env, uint64_t id, struct str actor,
 	return release;
 }
 
-/* The entry and its message. False: the release has ended. */
+/* The entry, which take_marked() reads whole, and its message. False: the
+ * release has ended. */
 static bool
 take(struct release *release)
 {
@@ -387,7 +388,7 @@ take(struct release *release)
 	struct err err = ERR_INIT;
 	int rc;
 
-	rc = quarantine_store_get(env->store, id, true, release->arena,
+	rc = quarantine_store_get(env->store, id, false, release->arena,
 	    &release->entry, NULL);
 	if (rc != 0) {
 		err_set(&err, rc, rc == ERR_NOTFOUND ?
@@ -409,30 +410,18 @@ take(struct release *release)
 	return true;
 }
 
-/* Somebody else has it under way. */
-static bool
-is_doubled(const struct release *release)
-{
-	const struct release *other, *tmp;
-
-	list_each(other, tmp, &release->env->active, const struct release,
-	    node)
-		if (other != release && other->entry.id == release->entry.id)
-			return true;
-	return false;
-}
-
 void
 release_begin(struct release_env *env, uint64_t id, bool is_forced,
     struct str actor, release_done *done, void *ctx)
 {
+	bool is_doubled = release_is_active(env, id);
 	struct release *release = release_new(env, id, actor, done, ctx);
 	struct verdict unseen = { .is_scanned = false };
 
 	release->is_forced = is_forced;
 	if (!take(release))
 		return;
-	if (release->entry.is_releasing || is_doubled(release)) {
+	if (release->entry.is_releasing || is_doubled) {
 		fail(release, ERR_EXISTS, "it is on its way already");
 		return;
 	}
